@@ -1,0 +1,108 @@
+"""What every dataset here shares: finding its folder, reading its lists, few-shot, base/new, construction."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from dassl.data.datasets import DatasetBase, Datum
+
+from .classes import check_classes, check_subsample, select_classes
+from .facts import Facts
+from .fewshot import cached_fewshot, paths_digest, split_digest
+from .splits import Item, Split, read_split
+
+DEFAULT_ROOT = "data"
+GENERAL_TEMPLATE = "a photo of a {}."
+
+
+def data_root(root: str | os.PathLike[str] = "") -> Path:
+    """The data root as an absolute path: `root`, else the environment variable DATA, else ./data."""
+    return Path(os.path.abspath(Path(root or os.environ.get("DATA") or DEFAULT_ROOT).expanduser()))
+
+
+class Benchmark(DatasetBase):
+    """A dataset with a folder under the data root. Subclasses state `facts` and override `read_lists`.
+
+    Order of work, which is part of the protocol: read the full lists, sample few-shot, cut base or new, construct.
+    No image file is touched here; one that is missing or broken is reported, by name, when it is read.
+
+    Attributes:
+        facts: where the dataset lies, where it comes from, how large it is.
+        template: prompt for zero-shot classification, with {} for the class name.
+        dataset_dir: absolute path of the dataset's folder.
+        fewshot_digest: names the sampled training list; None without few-shot sampling.
+        repair_hint: what to do about an image that cannot be read.
+    """
+
+    facts: ClassVar[Facts]
+    template: str = GENERAL_TEMPLATE
+
+    def __init__(self, cfg: Any) -> None:
+        options = cfg.DATASET
+        check_subsample(options.SUBSAMPLE_CLASSES)
+        self.repair_hint = f"run: python -m datasets check {self.facts.stem} --deep"
+        self.fewshot_digest: str | None = None
+        self.template = options.TEMPLATE or type(self).template
+        folder = self.prepare_folder(data_root(options.ROOT))
+        self.dataset_dir = str(folder)
+        train, val, test = self.chosen_lists(folder, options.NUM_SHOTS, cfg.SEED, options.SUBSAMPLE_CLASSES)
+        check_classes(self.facts.stem, train, test, fix=f"run: python -m datasets check {self.facts.stem}")
+        images = os.path.normpath(folder / self.facts.images)
+        train_x, test_x = to_datums(train, images), to_datums(test, images)
+        val_x = test_x if val is test else to_datums(val, images) if val else None
+        super().__init__(train_x=train_x, val=val_x, test=test_x)
+
+    def prepare_folder(self, root: Path) -> Path:
+        """The dataset's folder under `root`, with the folders that hold its images.
+
+        Raises:
+            FileNotFoundError: the root, the dataset's folder or an images folder is missing.
+        """
+        facts = self.facts
+        prepare = f"python -m datasets prepare {facts.stem}"
+        if not root.is_dir():
+            raise FileNotFoundError(
+                f"{facts.stem}: there is no data folder {root}. Set the environment variable DATA or --root to the "
+                f"folder that holds {facts.folder}/, or run: {prepare}"
+            )
+        for needed in facts.needed_folders:
+            if not (root / facts.folder / needed).is_dir():
+                where = os.path.normpath(root / facts.folder / needed)
+                raise FileNotFoundError(
+                    f"{facts.stem}: there is no images folder {where}. Set DATA or --root to the folder that holds "
+                    f"{facts.folder}/, or run: {prepare}"
+                )
+        return root / facts.folder
+
+    def read_lists(self, folder: Path) -> Split:
+        """The full train, val and test lists: from the split file, unless a subclass has another source."""
+        file = folder / self.facts.split_file
+        if not file.is_file():
+            stem = self.facts.stem
+            raise FileNotFoundError(
+                f"{stem}: there is no split file {file}. Get the published one: python -m datasets prepare {stem} "
+                f"(or make one of your own, not comparable with published numbers: python -m datasets split {stem})"
+            )
+        return read_split(file)
+
+    def chosen_lists(
+        self, folder: Path, shots: int, seed: int, subsample: str
+    ) -> tuple[Sequence[Item], Sequence[Item] | None, Sequence[Item]]:
+        """Full lists → few-shot → base/new. Test is never reduced by few-shot sampling."""
+        split = self.read_lists(folder)
+        if shots >= 1:
+            key = f"{type(self).__name__}-{split_digest(split)}"
+            train, val = cached_fewshot(
+                self.generate_fewshot_dataset, key, lambda: (split.train, split.val), shots=shots, seed=seed
+            )
+            self.fewshot_digest = paths_digest(train)
+            split = Split(train, val, split.test)
+        return tuple(select_classes(subsample, *split))  # type: ignore[return-value]
+
+
+def to_datums(items: Sequence[Item], images: str) -> list[Datum]:
+    """Items with paths relative to `images` → the engine's data points with absolute paths, domain 0."""
+    return [Datum(impath=os.path.join(images, item.path), label=item.label, classname=item.classname) for item in items]

@@ -1,0 +1,103 @@
+"""K images a class: the few-shot protocol of CoOp (IJCV 2022), which MaPLe and its kin follow."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from .cache import read_cached, write_cached
+from .splits import Item, Split
+
+MAX_VAL_SHOTS = 4
+
+Sampler = Callable[..., Any]
+
+
+def sample_fewshot(
+    sampler: Sampler, train: Sequence[Item], val: Sequence[Item], shots: int, seed: int
+) -> tuple[list[Item], list[Item]]:
+    """Draw the few-shot training and validation lists.
+
+    The protocol fixes Python's global `random`, freshly seeded with the run's seed: train is drawn first with
+    `shots` a class, then val with min(shots, 4) a class on the same running generator. So for a given seed the sample
+    depends on nothing else, and here the generator is seeded for the draw and put back as it was afterwards: the sample
+    is the published one wherever the dataset is built, and a run's other random numbers are the same with a cached
+    sample as with a fresh one. Without a seed (below 0) the global generator is used as it stands.
+
+    Args:
+        sampler: `DatasetBase.generate_fewshot_dataset` of the dataset.
+        train: full training list. Classes are visited in order of first appearance.
+        val: full validation list; may be empty.
+        shots: images per class, at least 1.
+        seed: the run's seed; 0 is a seed like any other.
+
+    Returns:
+        (train, val) in sampled order.
+    """
+    with _generator_seeded(seed):
+        sampled_train = list(sampler(list(train), num_shots=shots))
+        sampled_val = list(sampler(list(val), num_shots=min(shots, MAX_VAL_SHOTS))) if val else []
+    return sampled_train, sampled_val
+
+
+@contextmanager
+def _generator_seeded(seed: int) -> Iterator[None]:
+    if seed < 0:
+        yield
+        return
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
+def cached_fewshot(
+    sampler: Sampler,
+    key: str,
+    lists: Callable[[], tuple[Sequence[Item], Sequence[Item]]],
+    shots: int,
+    seed: int,
+) -> tuple[list[Item], list[Item]]:
+    """`sample_fewshot`, kept as JSON in the cache folder for every seed from 0.
+
+    The stored file shows which images a run was given, and spares ImageNet the reading of its 1.3 million names.
+
+    Args:
+        sampler: as for `sample_fewshot`.
+        key: dataset name and digest of its full lists, e.g. "Caltech101-52ce83205ff8".
+        lists: called only when there is no stored sample; returns the full (train, val).
+        shots: images per class.
+        seed: the run's seed; below 0 nothing is stored, since the next run must draw afresh.
+
+    Returns:
+        (train, val) in sampled order.
+    """
+    name = f"fewshot-1/{key}/shot_{shots}-seed_{seed}.json"
+    if seed >= 0:
+        stored = read_cached(name)
+        if stored is not None:
+            train, val = ([Item(*entry) for entry in stored[part]] for part in ("train", "val"))
+            return train, val
+    train, val = sample_fewshot(sampler, *lists(), shots=shots, seed=seed)
+    if seed >= 0:
+        write_cached(name, {"train": train, "val": val})
+    return train, val
+
+
+def paths_digest(items: Sequence[Item]) -> str:
+    """First 12 hex digits of the SHA-256 of the paths joined by newlines: names a few-shot sample in run records."""
+    return hashlib.sha256("\n".join(item.path for item in items).encode()).hexdigest()[:12]
+
+
+def split_digest(split: Split) -> str:
+    """First 12 hex digits of the SHA-256 of a whole split: paths, labels and names in order."""
+    digest = hashlib.sha256()
+    for items in split:
+        digest.update("\n".join(f"{item.path}\t{item.label}\t{item.classname}" for item in items).encode())
+        digest.update(b"\n\n")
+    return digest.hexdigest()[:12]
