@@ -1,0 +1,110 @@
+"""OpenAI's towers with prompts put in by hand between the residual blocks, at full context length.
+
+Straight from the equations, on the `clip.model` modules of the installed `openai-clip`; without prompts they are
+`CLIP.encode_text` and `CLIP.encode_image`.
+
+Symbols in the shapes: B images, C classes, L context length, d_l and d_v widths of the text and the vision tower,
+d joint width, b context tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import clip
+import torch
+from clip.model import CLIP, VisionTransformer
+from torch import Tensor
+
+
+def tokenize(clip_model: CLIP, texts: Sequence[str]) -> Tensor:
+    """Token ids of `texts`, padded with zeros to the model's context length.
+
+    Args:
+        clip_model: gives the context length L and the device.
+        texts: C strings.
+
+    Returns:
+        Long tensor (C, L).
+
+    Raises:
+        RuntimeError: a text does not fit into the context.
+    """
+    tokens = clip.tokenize(list(texts), context_length=clip_model.context_length)
+    return tokens.long().to(clip_model.positional_embedding.device)
+
+
+def prompt_texts(classnames: Sequence[str], words: str) -> list[str]:
+    """`"<words> <name>."` for every class name, `_` read as a space."""
+    return [f"{words} {name.replace('_', ' ')}." for name in classnames]
+
+
+def encode_text(clip_model: CLIP, embedded: Tensor, tokens: Tensor, deep: Sequence[Tensor] = ()) -> Tensor:
+    """Text tower on given token embeddings, with per-layer prompts.
+
+    Args:
+        clip_model: the frozen model.
+        embedded: (C, L, d_l), token embeddings with the shallow prompt already in its place, no positions added.
+        tokens: (C, L), ids; only used to find the end-of-text token, which is the largest id.
+        deep: tensors (b, d_l); number k (from 1) replaces positions 1..b before block k.
+
+    Returns:
+        Text features (C, d), not normalised.
+    """
+    x = embedded + clip_model.positional_embedding  # (C, L, d_l)
+    x = x.permute(1, 0, 2)  # (L, C, d_l)
+    for k, block in enumerate(clip_model.transformer.resblocks):
+        if 1 <= k <= len(deep):
+            prompt = deep[k - 1]
+            per_class = prompt.unsqueeze(1).expand(-1, x.shape[1], -1)  # (b, C, d_l)
+            x = torch.cat([x[:1], per_class, x[1 + len(prompt) :]], dim=0)
+        x = block(x)
+    x = clip_model.ln_final(x.permute(1, 0, 2))  # (C, L, d_l)
+    return x[torch.arange(len(x), device=x.device), tokens.argmax(dim=-1)] @ clip_model.text_projection
+
+
+def encode_image(
+    clip_model: CLIP, images: Tensor, shallow: Tensor | None = None, deep: Sequence[Tensor] = ()
+) -> Tensor:
+    """Image tower with vision prompts.
+
+    Args:
+        clip_model: the frozen model.
+        images: (B, 3, H, W).
+        shallow: (b, d_v), appended after the patch tokens, after the positions and before `ln_pre`, or None.
+        deep: tensors (b, d_v); number k (from 1) replaces the last b tokens before block k.
+
+    Returns:
+        Image features (B, d), not normalised.
+
+    Raises:
+        ValueError: prompts are given and the tower is not a ViT.
+    """
+    visual = clip_model.visual
+    images = images.type(clip_model.dtype)
+    if not isinstance(visual, VisionTransformer):
+        if shallow is not None or len(deep) > 0:
+            raise ValueError("vision prompts need a ViT, but the image tower is a ResNet: use a ViT backbone")
+        return visual(images)
+    batch = len(images)
+    x = visual.conv1(images)  # (B, d_v, grid, grid)
+    x = x.reshape(batch, x.shape[1], -1).permute(0, 2, 1)  # (B, patches, d_v)
+    x = torch.cat([visual.class_embedding.expand(batch, 1, -1), x], dim=1)  # (B, 1 + patches, d_v)
+    x = x + visual.positional_embedding
+    if shallow is not None:
+        x = torch.cat([x, shallow.expand(batch, -1, -1)], dim=1)  # (B, 1 + patches + b, d_v)
+    x = visual.ln_pre(x).permute(1, 0, 2)  # (tokens, B, d_v)
+    for k, block in enumerate(visual.transformer.resblocks):
+        if 1 <= k <= len(deep):
+            prompt = deep[k - 1]
+            per_image = prompt.unsqueeze(1).expand(-1, batch, -1)  # (b, B, d_v)
+            x = torch.cat([x[: len(x) - len(prompt)], per_image], dim=0)
+        x = block(x)
+    return visual.ln_post(x[0]) @ visual.proj
+
+
+def cosine_logits(clip_model: CLIP, image_features: Tensor, text_features: Tensor) -> Tensor:
+    """exp(logit_scale) times the cosine of every image (B, d) with every text (C, d): (B, C)."""
+    image_features = image_features / image_features.norm(dim=-1, keepdim=True)
+    text_features = text_features / text_features.norm(dim=-1, keepdim=True)
+    return clip_model.logit_scale.exp() * image_features @ text_features.t()
