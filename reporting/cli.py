@@ -1,0 +1,126 @@
+"""The command line: ``python -m reporting PROTOCOL OUTPUT_DIR``.
+
+Exit codes: 0 the report was made; 1 with ``--strict``, something in it is missing, incomplete or unusable;
+2 there is nothing to report, or the command line is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from reporting import base2new
+from reporting.paper import Paper
+from reporting.records import RunTree, read_runs
+from reporting.render import FORMATS, SUFFIXES
+from reporting.report import Report
+
+PROTOCOLS = ["base2new", "xd", "dg", "fewshot", "ablation"]
+
+
+def parser() -> argparse.ArgumentParser:
+    """The argument parser."""
+    parse = argparse.ArgumentParser(
+        prog="python -m reporting", description="Tables, plots and a report page from the run records below a folder."
+    )
+    parse.add_argument("protocol", choices=PROTOCOLS, help="which of the paper's protocols to report")
+    parse.add_argument("folder", metavar="OUTPUT_DIR", type=Path, help="the folder with the runs, searched throughout")
+    parse.add_argument("--methods", nargs="+", metavar="NAME", help="methods to show, in this order")
+    parse.add_argument("--datasets", nargs="+", metavar="NAME", help="datasets to show and average over")
+    parse.add_argument("--format", choices=list(FORMATS), help="format of the table (default: text)")
+    parse.add_argument(
+        "--output",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="also write the table, format by its ending; may be repeated",
+    )
+    parse.add_argument("--against", choices=["paper"], help="set the paper's figures beside ours")
+    parse.add_argument("--strict", action="store_true", help="exit code 1 when anything is missing or unusable")
+    parse.add_argument("--hm-of", choices=["averages", "datasets"], default="averages", help="HM of the average row")
+    parse.add_argument("--split", default="test", help="the split whose metrics count (default: test)")
+    parse.add_argument("--metric", choices=["accuracy", "macro_f1"], default="accuracy", help="default: accuracy")
+    parse.add_argument(
+        "--plot",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="draw to .png, .svg or .pdf; may be repeated",
+    )
+    parse.add_argument("--plot-kind", metavar="KIND", help="bars, radar, curves or history (default: by protocol)")
+    return parse
+
+
+def make_report(args: argparse.Namespace, tree: RunTree) -> Report:
+    """Build the report that the arguments ask for."""
+    paper = Paper() if args.against == "paper" else None
+    common = dict(methods=args.methods, datasets=args.datasets, split=args.split, metric=args.metric, paper=paper)
+    return base2new.build(tree, hm_of=args.hm_of, ablation=args.protocol == "ablation", **common)
+
+
+def _check(args: argparse.Namespace, tree: RunTree) -> None:
+    """Refuse what cannot be answered, before anything is computed."""
+    if not tree.runs:
+        found = f"; unusable: {'; '.join(tree.problems)}" if tree.problems else ""
+        raise ValueError(
+            f"{tree.root}: no usable run.json below this folder; give the folder that holds the runs, "
+            f"e.g. output/base2new{found}"
+        )
+    for flag, asked, known in (
+        ("--methods", args.methods, {run.method for run in tree.runs}),
+        ("--datasets", args.datasets, {run.dataset for run in tree.runs}),
+    ):
+        unknown = sorted(set(asked or []) - known)
+        if unknown:
+            raise ValueError(
+                f"{flag} {' '.join(unknown)}: no such run in {tree.root}; there are: {', '.join(sorted(known))}"
+            )
+    if args.against and args.metric != "accuracy":
+        raise ValueError(f"--against paper with --metric {args.metric}: the paper prints accuracy only")
+
+
+def write(path: Path, content: str) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_text(content, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry out a parsed command line and return the exit code."""
+    for path in args.output:
+        if args.format is None and path.suffix.lower() not in SUFFIXES:
+            raise ValueError(f"--output {path}: give --format, or one of the endings {', '.join(SUFFIXES)}")
+    tree = read_runs(args.folder)
+    _check(args, tree)
+    report = make_report(args, tree)
+    shown = "text" if args.output else args.format or "text"
+    sys.stdout.write(FORMATS[shown](report))
+    if shown == "csv":
+        for line in report.missing + report.incomplete + report.problems + report.notes:
+            print(line, file=sys.stderr)
+    for path in args.output:
+        write(path, FORMATS[args.format or SUFFIXES[path.suffix.lower()]](report))
+    if args.plot:
+        from reporting import plots  # matplotlib is slow to import
+
+        for path in args.plot:
+            plots.save(report, path, args.plot_kind)
+    return 1 if args.strict and not report.is_whole else 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; errors become one line on stderr and exit code 2."""
+    args = parser().parse_args(argv)
+    try:
+        return run(args)
+    except (ValueError, OSError, KeyError) as error:
+        message = error.args[0] if isinstance(error, KeyError) else error
+        print(f"reporting: {message}", file=sys.stderr)
+        return 2

@@ -1,0 +1,156 @@
+"""Reading run records: every ``run.json`` under a folder becomes a :class:`Run`.
+
+A record that cannot be used is never dropped in silence: it becomes a sentence in :attr:`RunTree.problems`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+SCHEMA_VERSION = 1
+RECORD_NAME = "run.json"
+_SEED_FOLDER = re.compile(r"seed\d+")
+_REQUIRED: dict[str, type] = {"status": str, "method": str, "dataset": str, "protocol": dict, "metrics": dict}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run, as its record tells it.
+
+    Accuracies are in percent. ``shots`` is None where the record gives none; ``model_dir`` is the folder whose
+    weights an evaluation loaded, empty for a run that trained its own (or needs none).
+    """
+
+    folder: Path
+    method: str
+    dataset: str
+    backbone: str
+    config_name: str
+    shots: int | None
+    subsample: str
+    seed: int
+    eval_only: bool
+    model_dir: str
+    metrics: dict[str, dict[str, Any]]
+    history: list[dict[str, Any]] = field(default_factory=list)
+    trainable_parameters: int | None = None
+    cost: dict[str, float | None] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    end_utc: str = ""
+
+    @property
+    def record_path(self) -> Path:
+        return self.folder / RECORD_NAME
+
+    @property
+    def has_training(self) -> bool:
+        """Whether anything was or could be trained: zero-shot methods have no trainable parameter."""
+        return self.trainable_parameters != 0 and not (self.eval_only and not self.model_dir)
+
+
+@dataclass
+class RunTree:
+    """All runs below ``root``, and one sentence for each folder that should hold a run and does not."""
+
+    root: Path
+    runs: list[Run] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def read_record(path: Path) -> Run:
+    """Read one run record.
+
+    Args:
+        path: the ``run.json`` file.
+
+    Returns:
+        The run.
+
+    Raises:
+        ValueError: the file is damaged, of an unknown schema version, incomplete, or records a failed run; the
+            message names the file and says what to do.
+    """
+    again = "run that run again, or move the file away"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: cannot be read ({error}); {again}") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{path}: damaged run record, not JSON at line {error.lineno} ({error.msg}); {again}"
+        ) from error
+    if not isinstance(record, dict) or "schema_version" not in record:
+        raise ValueError(f"{path}: not a run record (no schema_version); {again}")
+    if record["schema_version"] != SCHEMA_VERSION:
+        raise ValueError(
+            f"{path}: run record of schema version {record['schema_version']!r}, this program reads version "
+            f"{SCHEMA_VERSION}; use the release that wrote it, or {again}"
+        )
+    for key, kind in _REQUIRED.items():
+        if not isinstance(record.get(key), kind):
+            raise ValueError(f"{path}: damaged run record, '{key}' is missing or not a {kind.__name__}; {again}")
+    if record["status"] != "complete":
+        raise ValueError(f"{path}: the run's status is '{record['status']}', not 'complete'; {again}")
+    protocol = record["protocol"]
+    if not isinstance(protocol.get("seed"), int):
+        raise ValueError(f"{path}: damaged run record, 'protocol.seed' is missing or not an integer; {again}")
+    for split, figures in record["metrics"].items():
+        accuracy = figures.get("accuracy") if isinstance(figures, dict) else None
+        if not isinstance(accuracy, int | float) or not 0 <= accuracy <= 100:
+            raise ValueError(
+                f"{path}: damaged run record, 'metrics.{split}.accuracy' is {accuracy!r}, not a percentage; {again}"
+            )
+    return Run(
+        folder=path.parent,
+        method=record["method"],
+        dataset=record["dataset"],
+        backbone=str(record.get("backbone") or ""),
+        config_name=str(protocol.get("config") or ""),
+        shots=protocol.get("shots"),
+        subsample=str(protocol.get("subsample_classes") or "all"),
+        seed=protocol["seed"],
+        eval_only=bool(protocol.get("eval_only")),
+        model_dir=str(protocol.get("model_dir") or ""),
+        metrics=record["metrics"],
+        history=record.get("history") or [],
+        trainable_parameters=record.get("trainable_parameters"),
+        cost=record.get("cost") or {},
+        environment=record.get("environment") or {},
+        settings=record.get("config") or {},
+        end_utc=str(record.get("end_utc") or ""),
+    )
+
+
+def read_runs(root: str | Path) -> RunTree:
+    """Read every run record below a folder, in a stable order.
+
+    Args:
+        root: the folder to search; hidden folders are passed over.
+
+    Returns:
+        The runs, and a sentence for each record that is unusable and each ``seedN`` folder without a record.
+
+    Raises:
+        FileNotFoundError: ``root`` is not a folder.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise FileNotFoundError(f"{root}: no such folder; give the folder that holds the runs, e.g. output/base2new")
+    tree = RunTree(root)
+    for folder, subfolders, files in os.walk(root):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        here = Path(folder)
+        if RECORD_NAME in files:
+            try:
+                tree.runs.append(read_record(here / RECORD_NAME))
+            except ValueError as error:
+                tree.problems.append(str(error))
+        elif _SEED_FOLDER.fullmatch(here.name):
+            tree.problems.append(f"{here}: no {RECORD_NAME}, the run did not finish; start it again to resume it")
+    return tree

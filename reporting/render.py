@@ -1,0 +1,255 @@
+"""A report as text, Markdown, LaTeX, CSV or JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from tabulate import SEPARATING_LINE, tabulate
+
+from reporting.report import MISSING, Report, Table
+from reporting.stats import Cell
+
+USUAL_SEEDS = 3
+JSON_SCHEMA_VERSION = 1
+
+
+def cell_text(cell: Cell | None, plus_minus: str = "±") -> str:
+    """``82.28 ± 0.30``; the number of seeds follows where it is not 3, the spread is left out for one seed."""
+    if cell is None:
+        return MISSING
+    text = f"{cell.mean:.2f}"
+    if cell.std is not None:
+        text += f" {plus_minus} {cell.std:.2f}"
+    return text if cell.n == USUAL_SEEDS else f"{text} (n={cell.n})"
+
+
+def difference_text(cell: Cell | None) -> str:
+    """Ours minus the paper's with its sign, followed by * where it exceeds the spread."""
+    if cell is None or cell.difference is None:
+        return MISSING
+    rounded = round(cell.difference, 2) + 0.0  # adding zero turns -0.0 into 0.0
+    return f"{rounded:+.2f}{'*' if cell.outside_spread else ''}"
+
+
+def paper_text(cell: Cell | None) -> str:
+    """The paper's figure."""
+    return MISSING if cell is None or cell.paper is None else f"{cell.paper:.2f}"
+
+
+def columns_with_paper(report: Report, table: Table) -> list[str]:
+    """Value columns that have their paper and Δ columns beside them."""
+    if not report.against_paper:
+        return []
+    return [c for c in table.columns if any((cell := row.cells[c]) and cell.paper is not None for row in table.rows)]
+
+
+def grid(
+    report: Report, table: Table, bold: Callable[[str], str] = str, plus_minus: str = "±"
+) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of a table as strings; the block's name stands in its first row only."""
+    beside = columns_with_paper(report, table)
+    header = [table.block_name, "Method"]
+    for column in table.columns:
+        header += [column, "paper", "Δ"] if column in beside else [column]
+    lines = []
+    previous = None
+    for row in table.rows:
+        line = ["" if row.block == previous else row.block, row.label]
+        previous = row.block
+        for column in table.columns:
+            cell = row.cells[column]
+            text = cell_text(cell, plus_minus)
+            line.append(bold(text) if cell is not None and cell.best else text)
+            if column in beside:
+                line += [paper_text(cell), difference_text(cell)]
+        lines.append(line)
+    return header, lines
+
+
+def remarks(report: Report) -> list[tuple[str, list[str]]]:
+    """Everything to be said below the tables, under its heading."""
+    groups = [
+        ("Missing (–)", report.missing),
+        ("Incomplete", report.incomplete),
+        ("Unusable", report.problems),
+        ("Notes", report.notes),
+    ]
+    return [(heading, lines) for heading, lines in groups if lines]
+
+
+def comparison_lines(report: Report) -> list[str]:
+    """The comparison of two methods, one line per quantity."""
+    if report.comparison is None:
+        return []
+    lines = []
+    for quantity, pairs, interval in report.comparison.entries:
+        if interval.low is None or interval.high is None:
+            lines.append(f"{quantity}: {interval.mean:+.2f}, no interval from {interval.n} pair over {pairs}")
+            continue
+        verdict = "differs from 0" if interval.decided else "does not differ from 0"
+        lines.append(
+            f"{quantity}: {interval.mean:+.2f}, 95 % interval {interval.low:+.2f} to {interval.high:+.2f} "
+            f"({interval.n} pairs over {pairs}): {verdict}"
+        )
+    return lines + report.comparison.notes
+
+
+def _comparison_title(report: Report) -> str:
+    return f"{report.comparison.first} minus {report.comparison.second}" if report.comparison else ""
+
+
+def text(report: Report) -> str:
+    """Plain text for a terminal."""
+    parts = []
+    for table in report.tables:
+        header, lines = grid(report, table)
+        body: list[Any] = []
+        for line in lines:
+            if line[0] and body:
+                body.append(SEPARATING_LINE)
+            body.append(line)
+        align = ("left", "left", *["right"] * (len(header) - 2))
+        parts.append(
+            f"{table.title}\n\n" + tabulate(body, header, tablefmt="simple", disable_numparse=True, colalign=align)
+        )
+    parts.append("\n".join(report.explanation))
+    if report.comparison:
+        parts.append("\n".join([_comparison_title(report), *("  " + line for line in comparison_lines(report))]))
+    parts += ["\n".join([f"{heading}:", *("  " + line for line in lines)]) for heading, lines in remarks(report)]
+    return "\n\n".join(parts) + "\n"
+
+
+def markdown(report: Report) -> str:
+    """GitHub's Markdown; the best of each block in bold."""
+    parts = []
+    escape = lambda line: [cell.replace("|", "\\|") for cell in line]  # noqa: E731
+    for table in report.tables:
+        header, lines = grid(report, table, bold=lambda t: f"**{t}**")
+        align = ("left", "left", *["right"] * (len(header) - 2))
+        body = tabulate([escape(line) for line in lines], header, "github", disable_numparse=True, colalign=align)
+        parts.append(f"### {table.title}\n\n{body}")
+    parts.append("; ".join(report.explanation).replace("*", "\\*") + ".")
+    if report.comparison:
+        parts.append("\n".join([f"**{_comparison_title(report)}**", "", *(f"- {x}" for x in comparison_lines(report))]))
+    parts += ["\n".join([f"**{heading}**", "", *(f"- {x}" for x in lines)]) for heading, lines in remarks(report)]
+    return "\n\n".join(parts) + "\n"
+
+
+_LATEX = {"±": r"$\pm$", "–": "--", "Δ": r"$\Delta$", "·": r"$\cdot$", "→": r"$\rightarrow$", "Σ": r"$\Sigma$"}
+_LATEX |= {c: f"\\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_LATEX |= {"\\": r"\textbackslash{}"}
+
+
+def latex_escape(line: str) -> str:
+    """Text with every character that LaTeX would read as a command replaced."""
+    return re.sub("|".join(map(re.escape, _LATEX)), lambda found: _LATEX[found.group()], line)
+
+
+def latex(report: Report) -> str:
+    """A ``table`` environment with booktabs rules; the best of each block in bold, the remarks as comments."""
+    parts = []
+    for table in report.tables:
+        header, lines = grid(report, table, bold=lambda t: f"<<{t}>>")
+        out = [
+            r"\begin{table}[t]",
+            r"  \centering",
+            f"  \\caption{{{latex_escape(table.title)}: {latex_escape('; '.join(report.explanation))}.}}",
+            f"  \\begin{{tabular}}{{ll{'r' * (len(header) - 2)}}}",
+            r"    \toprule",
+            f"    {' & '.join(map(latex_escape, header))} \\\\",
+        ]
+        for line in lines:
+            if line[0]:
+                out.append(r"    \midrule")
+            cells = [re.sub("<<(.*)>>", r"\\textbf{\1}", latex_escape(cell)) for cell in line]
+            out.append(f"    {' & '.join(cells)} \\\\")
+        parts.append("\n".join([*out, r"    \bottomrule", r"  \end{tabular}", r"\end{table}"]))
+    said = remarks(report)
+    if report.comparison:
+        said.insert(0, (_comparison_title(report), comparison_lines(report)))
+    parts += ["\n".join([f"% {heading}:", *(f"%   {line}" for line in lines)]) for heading, lines in said]
+    return "% needs \\usepackage{booktabs}\n" + "\n\n".join(parts) + "\n"
+
+
+def as_csv(report: Report) -> str:
+    """Comma-separated values at full precision, one line for each figure; a missing figure is an empty field."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["table", "block", "method", "column", "mean", "std", "n", "paper", "difference"])
+    for table in report.tables:
+        for row in table.rows:
+            for column in table.columns:
+                cell = row.cells[column]
+                figures = (cell.mean, cell.std, cell.n, cell.paper, cell.difference) if cell else [None] * 5
+                writer.writerow([table.title, row.block, row.label, column, *figures])
+    return out.getvalue()
+
+
+def _cell_data(cell: Cell | None) -> dict[str, Any] | None:
+    if cell is None:
+        return None
+    data: dict[str, Any] = {"mean": cell.mean, "std": cell.std, "n": cell.n, "best": cell.best}
+    data["by_seed"] = {str(seed): value for seed, value in cell.by_seed.items()}
+    if cell.paper is not None:
+        data |= {"paper": cell.paper, "difference": cell.difference, "outside_spread": cell.outside_spread}
+    return data
+
+
+def as_json(report: Report) -> str:
+    """Everything in the report, at full precision."""
+    compared = None
+    if report.comparison:
+        compared = {
+            "first": report.comparison.first,
+            "second": report.comparison.second,
+            "level": 0.95,
+            "entries": [
+                {"quantity": q, "paired_over": p, "mean": i.mean, "low": i.low, "high": i.high, "n": i.n}
+                for q, p, i in report.comparison.entries
+            ],
+            "notes": report.comparison.notes,
+        }
+    data = {
+        "schema_version": JSON_SCHEMA_VERSION,
+        "protocol": report.protocol,
+        "metric": report.metric,
+        "std": "population",
+        "tables": [
+            {
+                "title": table.title,
+                "columns": table.columns,
+                "rows": [
+                    {
+                        "block": row.block,
+                        "method": row.label,
+                        "average": row.is_average,
+                        "cells": {column: _cell_data(row.cells[column]) for column in table.columns},
+                    }
+                    for row in table.rows
+                ],
+            }
+            for table in report.tables
+        ],
+        "comparison": compared,
+        "missing": report.missing,
+        "incomplete": report.incomplete,
+        "problems": report.problems,
+        "notes": report.notes,
+        "explanation": report.explanation,
+    }
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+FORMATS: dict[str, Callable[[Report], str]] = {
+    "text": text,
+    "markdown": markdown,
+    "latex": latex,
+    "csv": as_csv,
+    "json": as_json,
+}
+SUFFIXES = {".txt": "text", ".md": "markdown", ".tex": "latex", ".csv": "csv", ".json": "json"}

@@ -1,0 +1,104 @@
+"""What a report is made of, whatever the protocol and the output format: tables of cells, and what is amiss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from reporting.records import Run
+from reporting.stats import Cell, Interval
+
+MISSING = "–"
+
+
+@dataclass
+class Row:
+    """One row: the block it stands in (a dataset, or an average), its label (the method), its cells by column."""
+
+    block: str
+    label: str
+    cells: dict[str, Cell | None]
+    is_average: bool = False
+
+
+@dataclass
+class Table:
+    """One table. ``columns`` are the value columns; ``block_name`` heads the column of block names."""
+
+    title: str
+    columns: list[str]
+    rows: list[Row]
+    block_name: str = "Dataset"
+
+    @property
+    def blocks(self) -> list[str]:
+        """Block names in order of appearance."""
+        return list(dict.fromkeys(row.block for row in self.rows))
+
+    @property
+    def labels(self) -> list[str]:
+        """Row labels in order of appearance."""
+        return list(dict.fromkeys(row.label for row in self.rows))
+
+    def row(self, block: str, label: str) -> Row | None:
+        """The row of a block with this label, None where there is none."""
+        return next((row for row in self.rows if row.block == block and row.label == label), None)
+
+    def mark_best(self) -> None:
+        """Mark the highest cell of every block and column; equal at two decimals is equally good.
+
+        A block with fewer than two figures in a column has no best one.
+        """
+        for block in self.blocks:
+            rows = [row for row in self.rows if row.block == block]
+            for column in self.columns:
+                cells = [cell for row in rows if (cell := row.cells.get(column)) is not None]
+                if len(cells) > 1:
+                    top = max(round(cell.mean, 2) for cell in cells)
+                    for cell in cells:
+                        cell.best = round(cell.mean, 2) == top
+
+
+@dataclass
+class Comparison:
+    """Two rows compared over pairs: one entry per quantity, e.g. ``("HM", "(dataset, seed)", interval)``."""
+
+    first: str
+    second: str
+    entries: list[tuple[str, str, Interval]]
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Report:
+    """The tables of one protocol with everything that has to be said about them.
+
+    Attributes:
+        protocol: base2new, xd, dg, fewshot or ablation.
+        metric: what the figures are.
+        tables: the tables, in order.
+        missing: cells without any run.
+        incomplete: cells with fewer seeds than their row has elsewhere.
+        problems: run records and folders that cannot be used.
+        notes: remarks that do not make the report incomplete.
+        explanation: how the figures were computed.
+        runs: the runs behind the tables.
+        comparison: two methods compared, where that was asked for.
+        against_paper: whether the paper's figures stand beside ours.
+    """
+
+    protocol: str
+    metric: str
+    tables: list[Table]
+    missing: list[str] = field(default_factory=list)
+    incomplete: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    explanation: list[str] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
+    comparison: Comparison | None = None
+    against_paper: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is missing, incomplete or unusable."""
+        return not (self.missing or self.incomplete or self.problems)
