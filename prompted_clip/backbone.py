@@ -1,0 +1,238 @@
+"""A frozen CLIP whose two encoders accept prompts, with all dimensions read from its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from prompted_clip.classnames import ClassPrompts, tokenizer
+from prompted_clip.precision import Precision, resolve_precision
+from prompted_clip.prompts import Prompts
+from prompted_clip.text import TextTransformer
+from prompted_clip.vision import ResNetEncoder, VisionTransformer
+from prompted_clip.weights import find_weights, read_state_dict
+
+#: CLIP's heads are this wide in both towers.
+HEAD_WIDTH = 64
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """Dimensions of a CLIP, read from its state dict.
+
+    Attributes:
+        embed_dim: d, joint width.
+        resolution: input height and width, pixels.
+        vision_width: d_v (for a ResNet: the width of its first stage).
+        vision_layers: blocks of the ViT, or the blocks of each ResNet stage.
+        patch_size: pixels; None for a ResNet.
+        text_width: d_l.
+        text_layers: blocks of the text tower.
+        context_length: positions of the text tower.
+        vocabulary: rows of the token embedding.
+    """
+
+    embed_dim: int
+    resolution: int
+    vision_width: int
+    vision_layers: int | tuple[int, ...]
+    patch_size: int | None
+    text_width: int
+    text_layers: int
+    context_length: int
+    vocabulary: int
+
+    @property
+    def is_vit(self) -> bool:
+        return self.patch_size is not None
+
+    @classmethod
+    def from_state_dict(cls, weights: Mapping[str, Tensor]) -> BackboneSpec:
+        """Read the dimensions.
+
+        Raises:
+            ValueError: not a CLIP, naming a tensor that is missing; or widths that are no multiple of 64.
+        """
+        is_vit = "visual.proj" in weights
+        vision_keys = (
+            ["visual.conv1.weight", "visual.positional_embedding"]
+            if is_vit
+            else ["visual.layer1.0.conv1.weight", "visual.attnpool.positional_embedding"]
+        )
+        text_keys = ["text_projection", "positional_embedding", "token_embedding.weight", "ln_final.weight"]
+        for key in [*text_keys, "logit_scale", *vision_keys]:
+            if key not in weights:
+                raise ValueError(f"These weights are not a CLIP's: the tensor {key!r} is missing.")
+        grid = round((len(weights[vision_keys[1]]) - 1) ** 0.5)
+        layers: int | tuple[int, ...]
+        if is_vit:
+            patch_size = weights["visual.conv1.weight"].shape[-1]
+            vision_width = weights["visual.conv1.weight"].shape[0]
+            layers = _count(weights, "visual.transformer.resblocks.")
+            resolution = grid * patch_size
+        else:
+            patch_size = None
+            vision_width = weights["visual.layer1.0.conv1.weight"].shape[0]
+            layers = tuple(_count(weights, f"visual.layer{stage}.") for stage in (1, 2, 3, 4))
+            resolution = grid * 32  # the trunk halves the image five times
+        spec = cls(
+            embed_dim=weights["text_projection"].shape[1],
+            resolution=resolution,
+            vision_width=vision_width,
+            vision_layers=layers,
+            patch_size=patch_size,
+            text_width=weights["ln_final.weight"].shape[0],
+            text_layers=_count(weights, "transformer.resblocks."),
+            context_length=weights["positional_embedding"].shape[0],
+            vocabulary=weights["token_embedding.weight"].shape[0],
+        )
+        for tower, width in {"text": spec.text_width, "vision": spec.vision_width if is_vit else HEAD_WIDTH}.items():
+            if width % HEAD_WIDTH:
+                raise ValueError(f"The {tower} tower is {width} wide: CLIP's widths are multiples of {HEAD_WIDTH}.")
+        if spec.vocabulary != len(tokenizer().encoder):
+            raise ValueError(
+                f"The token embedding has {spec.vocabulary} rows: CLIP's tokenizer knows {len(tokenizer().encoder)}."
+            )
+        return spec
+
+
+def _count(weights: Mapping[str, Tensor], prefix: str) -> int:
+    return len({key[len(prefix) :].split(".")[0] for key in weights if key.startswith(prefix)})
+
+
+class Backbone(nn.Module):
+    """Frozen CLIP (arXiv 2103.00020) whose encoders take `Prompts`.
+
+    Args:
+        weights: a state dict under OpenAI's names, in any floating-point type.
+        precision: a name of `prompted_clip.precision.PRECISIONS`.
+        device: where to compute.
+        activation: of the MLPs: "quick_gelu" as OpenAI's models, or "gelu".
+
+    Raises:
+        ValueError: weights that are not a CLIP's: names what is missing, left over, or of another shape.
+    """
+
+    def __init__(
+        self,
+        weights: Mapping[str, Tensor],
+        *,
+        precision: str = "auto",
+        device: torch.device | str = "cpu",
+        activation: str = "quick_gelu",
+    ) -> None:
+        super().__init__()
+        self.spec = spec = BackboneSpec.from_state_dict(weights)
+        self.precision: Precision = resolve_precision(precision, device)
+        self.device = torch.device(device)
+        with torch.device("meta"):
+            self.text = TextTransformer(
+                vocabulary=spec.vocabulary,
+                context_length=spec.context_length,
+                width=spec.text_width,
+                heads=spec.text_width // HEAD_WIDTH,
+                layers=spec.text_layers,
+                out_dim=spec.embed_dim,
+                activation=activation,
+            )
+            self.visual = _image_encoder(spec, activation)
+        _fill(self.text, {k: v for k, v in weights.items() if not k.startswith("visual.") and k != "logit_scale"})
+        _fill(
+            self.visual.body if isinstance(self.visual, ResNetEncoder) else self.visual,
+            {k.removeprefix("visual."): v for k, v in weights.items() if k.startswith("visual.")},
+        )
+        for tower in (self.text, self.visual):
+            tower.cast(self.precision)
+        self.register_buffer("logit_scale", weights["logit_scale"].detach().to(self.precision.output))
+        self.to(device)
+        self.requires_grad_(False)
+        self.eval()
+
+    def encode_image(self, images: Tensor, prompts: Prompts | None = None) -> Tensor:
+        """(B, 3, H, W) normalised images → (B, d) features, not normalised, at least float32."""
+        return self.visual(images, prompts).to(self.precision.output)
+
+    def encode_text(
+        self, classes: ClassPrompts, prompts: Prompts | None = None, *, chunk: int = 0, recompute: bool = False
+    ) -> Tensor:
+        """Class prompts → (C, d) features, or (B, C, d) with prompts per image; see `TextTransformer.forward`."""
+        return self.text(classes, prompts, chunk=chunk, recompute=recompute).to(self.precision.output)
+
+    def logits(self, image_features: Tensor, text_features: Tensor) -> Tensor:
+        """exp(logit_scale) · cos(image, text): (B, d) and (C, d) or (B, C, d) → (B, C)."""
+        image = F.normalize(image_features, dim=-1)
+        text = F.normalize(text_features, dim=-1)
+        cosine = image @ text.t() if text.dim() == 2 else torch.einsum("bd,bcd->bc", image, text)
+        return self.logit_scale.exp() * cosine
+
+    def embed_tokens(self, token_ids: list[int]) -> Tensor:
+        """Token embeddings, without position: n ids → (n, d_l) float32 copy, on the backbone's device."""
+        return self.text.token_embedding.weight[token_ids].detach().float().clone()
+
+
+def _image_encoder(spec: BackboneSpec, activation: str) -> VisionTransformer | ResNetEncoder:
+    if spec.patch_size is None:
+        assert isinstance(spec.vision_layers, tuple)
+        return ResNetEncoder(
+            layers=spec.vision_layers, width=spec.vision_width, resolution=spec.resolution, out_dim=spec.embed_dim
+        )
+    assert isinstance(spec.vision_layers, int)
+    return VisionTransformer(
+        resolution=spec.resolution,
+        patch_size=spec.patch_size,
+        width=spec.vision_width,
+        heads=spec.vision_width // HEAD_WIDTH,
+        layers=spec.vision_layers,
+        out_dim=spec.embed_dim,
+        activation=activation,
+    )
+
+
+def _fill(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Give a module the tensors of a state dict, all of them and no others."""
+    own = module.state_dict()
+    missing = sorted(set(own) - set(weights))
+    leftover = sorted(set(weights) - set(own))
+    if missing or leftover:
+        parts = [f"missing {missing[:3]}"] if missing else []
+        parts += [f"unknown {leftover[:3]}"] if leftover else []
+        raise ValueError(f"These weights do not make a whole CLIP: {' and '.join(parts)}.")
+    for name, tensor in own.items():
+        if tensor.shape != weights[name].shape:
+            raise ValueError(
+                f"The tensor {name!r} has shape {tuple(weights[name].shape)}: expected {tuple(tensor.shape)}."
+            )
+    module.load_state_dict({k: weights[k].detach().clone() for k in own}, assign=True)
+
+
+def load_backbone(
+    name_or_path: str,
+    *,
+    precision: str = "auto",
+    device: torch.device | str = "cpu",
+    cache_dir: str | Path | None = None,
+) -> Backbone:
+    """Load a frozen CLIP by name or from a file.
+
+    Args:
+        name_or_path: "ViT-B/16" and OpenAI's other names (downloaded and checked against their SHA-256),
+            "mini_clip" (comes with the project), or a path to a state dict or a TorchScript archive.
+        precision: fp32, fp16, bf16, amp, or auto (by device).
+        device: where to compute.
+        cache_dir: where downloads are kept (default ``~/.cache/clip``).
+
+    Raises:
+        ValueError, FileNotFoundError, OSError: unknown name, no such file, a damaged or foreign one, a failed download.
+    """
+    path = find_weights(name_or_path, cache_dir)
+    try:
+        return Backbone(read_state_dict(path), precision=precision, device=device)
+    except ValueError as error:
+        if str(path) in str(error):
+            raise
+        raise ValueError(f"Backbone file {path}: {error}") from error

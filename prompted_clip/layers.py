@@ -1,0 +1,176 @@
+"""Frozen pre-norm transformer blocks that save as little as possible for the backward pass.
+
+The weights never need a gradient, so a linear layer saves nothing but a reference to its weight, and the MLP saves
+its pre-activation only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from prompted_clip.precision import Precision
+
+#: QuickGELU is x · sigmoid(1.702 x), which is silu(1.702 x) / 1.702.
+QUICK_GELU_SLOPE = 1.702
+
+
+def frozen_parameter(*shape: int) -> nn.Parameter:
+    """An uninitialised parameter without gradient: it is filled from a state dict."""
+    return nn.Parameter(torch.empty(*shape), requires_grad=False)
+
+
+class FrozenLinear(nn.Module):
+    """y = x Wᵀ + b with frozen W (out, in) and b (out,)."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.weight = frozen_parameter(n_out, n_in)
+        self.bias = frozen_parameter(n_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+
+class FrozenLayerNorm(nn.Module):
+    """LayerNorm over the last axis with frozen weight and bias; PyTorch computes its moments in float32."""
+
+    eps = 1e-5
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = frozen_parameter(width)
+        self.bias = frozen_parameter(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+
+
+class _QuickGeluMlp(torch.autograd.Function):
+    """W₂ · quickgelu(W₁ x + b₁) + b₂ on (rows, D), saving one (rows, 4 D) matrix.
+
+    The factor 1.702 rides on the matrix products (as their scalar), so that the activation is one fused silu.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> Tensor:
+        scaled = torch.addmm(b1, x, w1.t(), beta=QUICK_GELU_SLOPE, alpha=QUICK_GELU_SLOPE)
+        ctx.save_for_backward(scaled, w1, w2)
+        return torch.addmm(b2, F.silu(scaled), w2.t(), alpha=1 / QUICK_GELU_SLOPE)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        scaled, w1, w2 = ctx.saved_tensors
+        # The slopes of the two products cancel: d/dx W₂ silu(a u) / a = W₂ silu'(a u) du/dx.
+        grad = torch.ops.aten.silu_backward(grad_outputs[0] @ w2, scaled)
+        return grad @ w1, None, None, None, None
+
+
+class Mlp(nn.Module):
+    """The four times wider feed-forward part of a block."""
+
+    def __init__(self, width: int, activation: str) -> None:
+        super().__init__()
+        self.c_fc = FrozenLinear(width, 4 * width)
+        self.c_proj = FrozenLinear(4 * width, width)
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.activation == "gelu":
+            return self.c_proj(F.gelu(self.c_fc(x)))
+        rows = x.reshape(-1, x.shape[-1])
+        weights = (self.c_fc.weight, self.c_fc.bias, self.c_proj.weight, self.c_proj.bias)
+        return _QuickGeluMlp.apply(rows, *weights).view(x.shape)
+
+
+class Attention(nn.Module):
+    """Weights of multi-head self-attention, under the names of `torch.nn.MultiheadAttention`."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.in_proj_weight = frozen_parameter(3 * width, width)
+        self.in_proj_bias = frozen_parameter(3 * width)
+        self.out_proj = FrozenLinear(width, width)
+        self.heads = heads
+        self.width = width
+
+    def qkv(self, x: Tensor) -> Tensor:
+        """(…, D) → (…, 3, heads, D / heads)."""
+        return F.linear(x, self.in_proj_weight, self.in_proj_bias).unflatten(-1, (3, self.heads, -1))
+
+    def query(self, x: Tensor) -> Tensor:
+        """(…, D) → (…, heads, D / heads), queries alone."""
+        return F.linear(x, self.in_proj_weight[: self.width], self.in_proj_bias[: self.width]).unflatten(
+            -1, (self.heads, -1)
+        )
+
+    def keys_values(self, x: Tensor) -> Tensor:
+        """(…, D) → (…, 2, heads, D / heads), keys and values alone."""
+        return F.linear(x, self.in_proj_weight[self.width :], self.in_proj_bias[self.width :]).unflatten(
+            -1, (2, self.heads, -1)
+        )
+
+
+class Block(nn.Module):
+    """x + attn(ln_1 x), then x + mlp(ln_2 x); who attends to whom is the caller's.
+
+    Args:
+        width: D.
+        heads: attention heads.
+        activation: "quick_gelu" or "gelu".
+    """
+
+    def __init__(self, width: int, heads: int, activation: str) -> None:
+        super().__init__()
+        self.ln_1 = FrozenLayerNorm(width)
+        self.attn = Attention(width, heads)
+        self.ln_2 = FrozenLayerNorm(width)
+        self.mlp = Mlp(width, activation)
+
+    def forward(self, x: Tensor, attend: Callable[[Tensor], Tensor]) -> Tensor:
+        """All rows through the block.
+
+        Args:
+            x: (…, D) residual stream.
+            attend: (…, 3, heads, D / heads) queries, keys, values → (…, D).
+        """
+        qkv = self.attn.qkv(self._cast(self.ln_1(x)))
+        return self._feed_forward(x + self.attn.out_proj(attend(qkv)).to(x.dtype))
+
+    def readout(self, x: Tensor, pick: Callable[[Tensor], Tensor], attend: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """The block's output in the rows that are read from it, which is all that the last block has to compute.
+
+        Args:
+            x: (…, L, D) residual stream.
+            pick: (…, L, D) → (…, R, D), the rows to read.
+            attend: queries (…, R, heads, D / heads), keys and values (…, L, 2, heads, D / heads) → (…, R, D).
+        """
+        normed = self._cast(self.ln_1(x))
+        attended = attend(self.attn.query(pick(normed)), self.attn.keys_values(normed))
+        return self._feed_forward(pick(x) + self.attn.out_proj(attended).to(x.dtype))
+
+    def _feed_forward(self, x: Tensor) -> Tensor:
+        return x + self.mlp(self._cast(self.ln_2(x))).to(x.dtype)
+
+    def _cast(self, x: Tensor) -> Tensor:
+        return x.to(self.attn.in_proj_weight.dtype)
+
+
+def build_blocks(width: int, heads: int, layers: int, activation: str) -> nn.Module:
+    """Blocks under the name that CLIP's state dicts give them, ``resblocks.<k>``."""
+    stack = nn.Module()
+    stack.resblocks = nn.ModuleList([Block(width, heads, activation) for _ in range(layers)])
+    return stack
+
+
+def cast_tower(tower: nn.Module, precision: Precision) -> None:
+    """Give each weight its number format: matrix weights compute's, LayerNorms and embeddings the residual stream's."""
+    for module in tower.modules():
+        is_matrix = isinstance(module, (FrozenLinear, Attention, nn.Conv2d))
+        dtype = precision.compute if is_matrix else precision.residual
+        for name, value in module.named_parameters(recurse=False):
+            setattr(module, name, nn.Parameter(value.detach().to(dtype), requires_grad=False))

@@ -1,0 +1,169 @@
+"""The prompted text encoder: shared prefix once, suffixes packed, nothing after end-of-text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from prompted_clip.classnames import ClassPrompts
+from prompted_clip.layers import FrozenLayerNorm, build_blocks, cast_tower, frozen_parameter
+from prompted_clip.precision import Precision
+from prompted_clip.prompts import Prompts
+
+
+class TextTransformer(nn.Module):
+    """CLIP's causal text tower on packed class prompts (see `ClassPrompts`).
+
+    Context tokens enter before the positional embedding is added; deep prompts replace the rows of the context before
+    blocks 1 … J−1, without positional embedding (MaPLe, section 3.1).
+    """
+
+    def __init__(
+        self,
+        *,
+        vocabulary: int,
+        context_length: int,
+        width: int,
+        heads: int,
+        layers: int,
+        out_dim: int,
+        activation: str,
+    ) -> None:
+        super().__init__()
+        self.width = width
+        self.context_length = context_length
+        self.token_embedding = nn.Module()
+        self.token_embedding.weight = frozen_parameter(vocabulary, width)
+        self.positional_embedding = frozen_parameter(context_length, width)
+        self.transformer = build_blocks(width, heads, layers, activation)
+        self.ln_final = FrozenLayerNorm(width)
+        self.text_projection = frozen_parameter(width, out_dim)
+
+    def cast(self, precision: Precision) -> None:
+        cast_tower(self, precision)
+
+    def forward(
+        self, classes: ClassPrompts, prompts: Prompts | None = None, *, chunk: int = 0, recompute: bool = False
+    ) -> Tensor:
+        """Encode class prompts.
+
+        Args:
+            classes: C packed class prompts, on the encoder's device.
+            prompts: text prompts that fill the context slots; None where there are no slots.
+            chunk: classes per pass, 0 for all at once. The result is the same; memory is not.
+            recompute: keep no activations, compute each pass again in the backward pass.
+
+        Returns:
+            (C, d) features in the order of the class names, or (B, C, d) for prompts per image; not normalised.
+
+        Raises:
+            ValueError: prompts that do not fit the class prompts or the tower.
+        """
+        prompts = prompts or Prompts()
+        prompts.check_text(
+            width=self.width,
+            layers=len(self.transformer.resblocks),
+            n_ctx=classes.n_ctx,
+            n_classes=classes.n_classes,
+        )
+        run: Callable[..., Tensor] = self._encode
+        if recompute and torch.is_grad_enabled():
+            run = partial(checkpoint, self._encode, use_reentrant=False)
+        deep = tuple(prompts.text_deep)
+        if 0 < chunk < classes.n_classes:
+            groups = classes.chunks(chunk)
+            members = torch.tensor([i for group, _ in groups for i in group], device=classes.token_ids.device)
+            features = torch.cat(
+                [run(part, self._context(prompts, group), *deep) for group, part in groups], dim=1
+            ).index_select(1, torch.argsort(members))
+        else:
+            features = run(classes, self._context(prompts, None), *deep)
+        return features if prompts.text_axis == "image" else features[0]
+
+    @staticmethod
+    def _context(prompts: Prompts, group: list[int] | None) -> Tensor | None:
+        """The shallow prompts as (N, C or 1, b, d_l), N images or 1, for a group of classes (None: all)."""
+        text = prompts.text
+        if text is None:
+            return None
+        if prompts.text_axis == "class":
+            return text[None] if group is None else text[None, group]
+        return text[:, None] if prompts.text_axis == "image" else text[None, None]
+
+    def _encode(self, classes: ClassPrompts, context: Tensor | None, *deep: Tensor) -> Tensor:
+        """(N, C, d) features of all classes at once."""
+        x = self._embed(classes, context)  # (N, P + T, d_l)
+        blocks = self.transformer.resblocks
+        for k, block in enumerate(blocks):
+            if 1 <= k <= len(deep):
+                rows = deep[k - 1].to(x.dtype)[classes.slot_tokens]
+                x = x.index_copy(1, classes.slot_rows, rows.expand(len(x), -1, -1))
+            if k < len(blocks) - 1:
+                x = block(x, partial(_attend, classes))
+            else:
+                x = block.readout(
+                    x, lambda rows: rows.index_select(1, classes.eos_rows), partial(_attend_readout, classes)
+                )
+        return self.ln_final(x.index_select(1, classes.restore)) @ self.text_projection
+
+    def _embed(self, classes: ClassPrompts, context: Tensor | None) -> Tensor:
+        with torch.no_grad():
+            positions = self.positional_embedding[classes.positions]
+            x = (self.token_embedding.weight[classes.token_ids] + positions)[None]
+        if context is None:
+            return x
+        owner = classes.slot_classes if context.shape[1] > 1 else torch.zeros_like(classes.slot_classes)
+        tokens = context[:, owner, classes.slot_tokens].to(x.dtype)  # (N, S, d_l)
+        tokens = tokens + positions[classes.slot_rows]
+        return x.expand(len(tokens), -1, -1).index_copy(1, classes.slot_rows, tokens)
+
+
+def _attend(classes: ClassPrompts, qkv: Tensor) -> Tensor:
+    """Causal attention on the packed rows: (N, P + T, 3, heads, e) → (N, P + T, heads · e).
+
+    The prefix attends to itself; each class's suffix attends to the prefix and to itself.
+    """
+    n, prefix = len(qkv), classes.prefix_length
+    q, k, v = qkv[:, :prefix].permute(2, 0, 3, 1, 4)  # (N, heads, P, e) each
+    out = [F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2)]
+    start = prefix
+    for count, length in classes.blocks:
+        stop = start + count * length
+        rows = qkv[:, start:stop].unflatten(1, (count, length)).permute(3, 0, 1, 4, 2, 5)  # (3, N, c, heads, s, e)
+        keys, values = (_behind_prefix(p, r) for p, r in ((k, rows[1]), (v, rows[2])))
+        mask = torch.ones(length, prefix + length, dtype=torch.bool, device=qkv.device).tril(prefix)
+        attended = F.scaled_dot_product_attention(rows[0].flatten(0, 1), keys, values, attn_mask=mask)
+        out.append(attended.transpose(1, 2).reshape(n, count * length, -1))
+        start = stop
+    return torch.cat(out, dim=1)
+
+
+def _attend_readout(classes: ClassPrompts, query: Tensor, keys_values: Tensor) -> Tensor:
+    """Attention of the end-of-text rows: (N, C, heads, e), (N, P + T, 2, heads, e) → (N, C, heads · e).
+
+    They come last in their class, so they attend to all of prefix and suffix, without a mask.
+    """
+    n, prefix = len(query), classes.prefix_length
+    k, v = keys_values[:, :prefix].permute(2, 0, 3, 1, 4)
+    out = []
+    start = first = 0
+    start = prefix
+    for count, length in classes.blocks:
+        stop = start + count * length
+        rows = keys_values[:, start:stop].unflatten(1, (count, length)).permute(3, 0, 1, 4, 2, 5)
+        keys, values = (_behind_prefix(p, r) for p, r in ((k, rows[0]), (v, rows[1])))
+        q = query[:, first : first + count].flatten(0, 1)[:, :, None]  # (N · c, heads, 1, e)
+        out.append(F.scaled_dot_product_attention(q, keys, values).reshape(n, count, -1))
+        start, first = stop, first + count
+    return torch.cat(out, dim=1)
+
+
+def _behind_prefix(prefix: Tensor, suffix: Tensor) -> Tensor:
+    """(N, heads, P, e) and (N, c, heads, s, e) → (N · c, heads, P + s, e)."""
+    shared = prefix[:, None].expand(-1, suffix.shape[1], -1, -1, -1)
+    return torch.cat([shared, suffix], dim=3).flatten(0, 1)

@@ -1,0 +1,143 @@
+"""Where CLIP weights come from: a name that is downloaded and checked, or a file on disk → a state dict."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import pickle
+import warnings
+import zipfile
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from prompted_clip.classnames import tokenizer
+
+#: The small CLIP that comes with the project (see assets/mini_clip/README.md).
+MINI_CLIP = "mini_clip"
+_MINI_CLIP_FILE = Path(__file__).resolve().parent.parent / "assets" / "mini_clip" / "mini_clip.pt"
+
+#: Entries of OpenAI's archives that describe the model rather than weigh anything.
+_NOT_WEIGHTS = ("input_resolution", "context_length", "vocab_size")
+
+
+def openai_urls() -> dict[str, str]:
+    """OpenAI's model names and addresses; the last folder of an address is the file's SHA-256."""
+    tokenizer()  # imports openai-clip with its import-time warnings held back
+    from clip import clip as openai_clip
+
+    return dict(openai_clip._MODELS)
+
+
+def available_backbones() -> list[str]:
+    """Backbone names that `find_weights` knows."""
+    return [MINI_CLIP, *openai_urls()]
+
+
+def find_weights(name_or_path: str, cache_dir: str | Path | None = None) -> Path:
+    """The weight file of a backbone: the file itself, or a download by name into the cache.
+
+    Args:
+        name_or_path: a name of `available_backbones`, or a path to a file.
+        cache_dir: where downloads are kept; default ``~/.cache/clip``, which openai-clip uses too.
+
+    Raises:
+        ValueError: neither a known name nor a file (with the nearest name), or a file with a wrong checksum.
+        FileNotFoundError: a path to nothing.
+        OSError: the download failed.
+    """
+    if name_or_path == MINI_CLIP:
+        return _MINI_CLIP_FILE
+    path = Path(name_or_path).expanduser()
+    if path.is_file():
+        return path
+    urls = openai_urls()
+    if name_or_path in urls:
+        return _download(name_or_path, urls[name_or_path], Path(cache_dir or "~/.cache/clip").expanduser())
+    if path.suffix or path.is_absolute() or len(path.parts) > 2:
+        raise FileNotFoundError(
+            f"Backbone file {path} does not exist: give the path to a CLIP state dict or JIT archive, or a name"
+            f" ({', '.join(available_backbones())})."
+        )
+    near = difflib.get_close_matches(name_or_path, available_backbones(), n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise ValueError(
+        f"Unknown backbone {name_or_path!r}: {hint}It must be a file or one of {', '.join(available_backbones())}."
+    )
+
+
+def _download(name: str, url: str, cache_dir: Path) -> Path:
+    expected = url.split("/")[-2]
+    target = cache_dir / url.rsplit("/", 1)[-1]
+    if not target.is_file():
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            # downloads beside the target, checks the digest, then renames
+            torch.hub.download_url_to_file(url, str(target), hash_prefix=expected)
+        except (OSError, RuntimeError) as error:
+            raise OSError(
+                f"Backbone {name} could not be downloaded from {url} ({error}): fetch the file by other means and put"
+                f" it at {target}, or give its path as MODEL.BACKBONE.NAME."
+            ) from error
+        return target
+    with open(target, "rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _sha256(file)
+    if found != expected:
+        raise ValueError(
+            f"Backbone file {target} is not OpenAI's {name}: its SHA-256 begins {found[:12]}, expected {expected[:12]}."
+            " Delete it, and it will be downloaded again."
+        )
+    return target
+
+
+def _sha256(file) -> str:  # Python 3.10 has no hashlib.file_digest
+    digest = hashlib.sha256()
+    while piece := file.read(1 << 20):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def read_state_dict(path: str | Path) -> dict[str, Tensor]:
+    """Read CLIP weights from a state dict or a TorchScript archive, running no code of the file.
+
+    Args:
+        path: a ``torch.save`` file of tensors (also under a ``state_dict`` key, also with ``module.`` before the
+            names), or an archive of the kind that OpenAI publishes.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: truncated, damaged, or no file of weights.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"Backbone file {path} does not exist.")
+    try:
+        loaded = _read_archive(path) if _is_torchscript(path) else torch.load(path, "cpu", weights_only=True)
+    except (RuntimeError, EOFError, KeyError, ValueError, OSError, pickle.UnpicklingError) as error:
+        size = os.path.getsize(path)
+        raise ValueError(
+            f"Backbone file {path} ({size} bytes) cannot be read as CLIP weights: it is truncated, damaged, or holds"
+            f" more than tensors. Get it again. ({type(error).__name__})"
+        ) from error
+    if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
+        loaded = loaded["state_dict"]
+    if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
+        raise ValueError(f"Backbone file {path} holds no state dict of tensors: it is not a CLIP checkpoint.")
+    weights = {str(k).removeprefix("module."): v for k, v in loaded.items()}
+    return {k: v for k, v in weights.items() if k not in _NOT_WEIGHTS}
+
+
+def _is_torchscript(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("constants.pkl") for name in archive.namelist())
+
+
+def _read_archive(path: Path) -> dict[str, Tensor]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is frozen, and OpenAI's files are what they are
+        module = torch.jit.load(str(path), map_location="cpu")
+    return dict(module.state_dict())

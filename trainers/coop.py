@@ -1,0 +1,79 @@
+"""CoOp: context optimisation (Zhou et al., IJCV 2022, arXiv 2109.01134)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from yacs.config import CfgNode
+
+from dassl.engine import TRAINER_REGISTRY
+from prompted_clip import Backbone, Prompts, class_prompts, encode_words
+from trainers.base import PromptLearner, PromptTrainer, check_count, random_prompts
+
+POSITIONS = ("end", "middle", "front")
+
+
+def add_config(cfg: CfgNode) -> None:
+    """CoOp's keys."""
+    cfg.TRAINER.COOP = CfgNode()
+    cfg.TRAINER.COOP.N_CTX = 16  # b, context tokens; with CTX_INIT its number of words counts instead
+    cfg.TRAINER.COOP.CSC = False  # class-specific context
+    cfg.TRAINER.COOP.CTX_INIT = ""  # words that the context starts from; "" for random
+    cfg.TRAINER.COOP.PREC = "auto"  # auto (fp16 on CUDA, else fp32), fp32, fp16, bf16, amp
+    cfg.TRAINER.COOP.CLASS_TOKEN_POSITION = "end"  # end, middle or front
+
+
+class CoOpLearner(PromptLearner):
+    """Context tokens around the class name, one set for all classes or one per class: text prompts alone.
+
+    Args:
+        backbone: the frozen CLIP.
+        classnames: one name per class.
+        n_ctx: b, context tokens; with ``ctx_init`` its number of tokens counts instead.
+        csc: class-specific context, (C, b, d_l) instead of (b, d_l).
+        ctx_init: words that the context starts from; otherwise N(0, 0.02²).
+        position: of the class name: "end", "middle" or "front".
+
+    Raises:
+        ValueError: ``n_ctx`` out of range, or an unknown position.
+    """
+
+    def __init__(
+        self, backbone: Backbone, classnames: list[str], *, n_ctx: int, csc: bool, ctx_init: str, position: str
+    ) -> None:
+        super().__init__()
+        if position not in POSITIONS:
+            raise ValueError(f"CLASS_TOKEN_POSITION is {position!r}: expected {', '.join(POSITIONS)}.")
+        spec = backbone.spec
+        words = encode_words(ctx_init) if ctx_init else []
+        n_ctx = len(words) or n_ctx
+        check_count("N_CTX", n_ctx, 1, spec.context_length - 4, f"the text tower has {spec.context_length} positions")
+        copies = (len(classnames),) if csc else ()
+        if words:
+            context = backbone.embed_tokens(words).cpu().expand(*copies, -1, -1).clone()
+        else:
+            context = random_prompts(*copies, n_ctx, spec.text_width)
+        self.ctx = nn.Parameter(context)
+        self.csc = csc
+        self.classes = class_prompts(
+            classnames, context_length=spec.context_length, n_ctx=n_ctx, position=position, per_class=csc
+        )
+
+    def forward(self, image_features: Tensor | None = None) -> Prompts:
+        return Prompts(text=self.ctx, text_axis="class" if self.csc else "shared")
+
+
+@TRAINER_REGISTRY.register()
+class CoOp(PromptTrainer):
+    """Context optimisation: shallow text prompts."""
+
+    node = "COOP"
+
+    def build_learner(self, node: CfgNode, classnames: list[str]) -> CoOpLearner:
+        return CoOpLearner(
+            self.backbone,
+            classnames,
+            n_ctx=node.N_CTX,
+            csc=node.CSC,
+            ctx_init=node.CTX_INIT,
+            position=node.CLASS_TOKEN_POSITION,
+        )
