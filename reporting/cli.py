@@ -12,7 +12,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from reporting import base2new
+from reporting import base2new, fewshot, transfer
+from reporting.compare import compare
+from reporting.options import Options
 from reporting.paper import Paper
 from reporting.records import RunTree, read_runs
 from reporting.render import FORMATS, SUFFIXES
@@ -44,6 +46,8 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--hm-of", choices=["averages", "datasets"], default="averages", help="HM of the average row")
     parse.add_argument("--split", default="test", help="the split whose metrics count (default: test)")
     parse.add_argument("--metric", choices=["accuracy", "macro_f1"], default="accuracy", help="default: accuracy")
+    parse.add_argument("--source", metavar="NAME", help="xd, dg: dataset a model was trained on, if nothing tells")
+    parse.add_argument("--compare", nargs=2, metavar=("A", "B"), help="A minus B, paired, with a 95 % interval")
     parse.add_argument(
         "--plot",
         action="append",
@@ -58,9 +62,24 @@ def parser() -> argparse.ArgumentParser:
 
 def make_report(args: argparse.Namespace, tree: RunTree) -> Report:
     """Build the report that the arguments ask for."""
-    paper = Paper() if args.against == "paper" else None
-    common = dict(methods=args.methods, datasets=args.datasets, split=args.split, metric=args.metric, paper=paper)
-    return base2new.build(tree, hm_of=args.hm_of, ablation=args.protocol == "ablation", **common)
+    options = Options(
+        methods=args.methods,
+        datasets=args.datasets,
+        split=args.split,
+        metric=args.metric,
+        hm_of=args.hm_of,
+        source=args.source,
+        paper=Paper() if args.against == "paper" else None,
+    )
+    if args.protocol in ("xd", "dg"):
+        report = transfer.build(tree, options, domain=args.protocol == "dg")
+    elif args.protocol == "fewshot":
+        report = fewshot.build(tree, options)
+    else:
+        report = base2new.build(tree, options, ablation=args.protocol == "ablation")
+    if args.compare:
+        report.comparison = compare(report, *args.compare)
+    return report
 
 
 def _check(args: argparse.Namespace, tree: RunTree) -> None:

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reporting.report import Report, Table
-from reporting.rows import Variant
+from reporting.report import Report, Table, Variant
 
 PATH = Path(__file__).with_name("paper_tables.json")
 BACKBONE, SHOTS = "ViT-B/16", 16
@@ -46,8 +45,7 @@ class Paper:
             datasets: the datasets that are averaged; the paper's average is set beside ours only for its own eleven.
             hm_of: how the HM of the average was made; the paper's is the HM of averages.
         """
-        report.against_paper = True
-        report.explanation.append(f"paper: {self.source}; Δ is ours minus the paper's, * where it exceeds our spread")
+        self._begin(report)
         comparable = self.comparable(report, variants)
         whole = sorted(datasets) == sorted(self.base_to_new_datasets)
         if not whole and any(row.is_average for row in table.rows):
@@ -68,6 +66,46 @@ class Paper:
                     cell.paper = figure
                     compared += 1
         self.note_if_nothing(report, compared)
+
+    def annotate_transfer(self, report: Report, variants: Mapping[str, Variant], domain: bool) -> None:
+        """Write the paper's figures into the cells of cross-dataset or domain-generalisation tables.
+
+        Args:
+            report: the report; its notes say what could not be compared.
+            variants: the variant of each row label.
+            domain: table 5 (the ImageNet variants) rather than table 4.
+        """
+        self._begin(report)
+        comparable = self.comparable(report, variants)
+        figures = self.tables["domain_generalization" if domain else "cross_dataset"]
+        names: list[str] = figures["columns"]
+        compared = 0
+        for table in report.tables:
+            # the table's own columns: the source, the targets, the average
+            source, *targets = (column.removesuffix(" (source)") for column in table.columns[:-1])
+            if source != names[0]:
+                report.notes.append(f"the paper trains on {names[0]}: the table of {source} is not compared")
+                continue
+            whole = sorted(targets) == sorted(set(names[1:]) - {"Average"})
+            if "Average" in names and not whole:
+                report.notes.append("the paper's average is over its ten targets, these are others: not compared")
+            for row in table.rows:
+                if row.label not in comparable:
+                    continue
+                method = variants[row.label].method
+                printed = dict(zip(names, figures.get(_METHOD.get(method, method), []), strict=False))
+                if not whole:
+                    printed.pop("Average", None)
+                for name, column in zip([source, *targets, "Average"], table.columns, strict=True):
+                    cell = row.cells[column]
+                    if cell is not None and name in printed:
+                        cell.paper = printed[name]
+                        compared += 1
+        self.note_if_nothing(report, compared)
+
+    def _begin(self, report: Report) -> None:
+        report.against_paper = True
+        report.explanation.append(f"paper: {self.source}; Δ is ours minus the paper's, * where it exceeds our spread")
 
     def comparable(self, report: Report, variants: Mapping[str, Variant]) -> set[str]:
         """Labels of rows made as the paper's were; the report notes those that were not."""

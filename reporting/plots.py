@@ -52,7 +52,7 @@ def _bars(ax: Axes, table: Table, blocks: Sequence[str], column: str, colour: di
     for i, label in enumerate(table.labels):
         for x, block in enumerate(blocks):
             row = table.row(block, label)
-            cell = row.cells[column] if row else None
+            cell = row.cells.get(column) if row else None
             if cell is not None:
                 at = x + (i - (len(table.labels) - 1) / 2) * width
                 ax.bar(at, cell.mean, width * 0.92, color=colour[label], label=label if x == 0 else None)

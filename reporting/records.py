@@ -49,9 +49,14 @@ class Run:
         return self.folder / RECORD_NAME
 
     @property
-    def has_training(self) -> bool:
-        """Whether anything was or could be trained: zero-shot methods have no trainable parameter."""
-        return self.trainable_parameters != 0 and not (self.eval_only and not self.model_dir)
+    def is_zero_shot(self) -> bool:
+        """Whether nothing was trained: shots and, but for evaluation noise, seed do not matter to it."""
+        return self.trainable_parameters == 0
+
+    @property
+    def known_shots(self) -> int | None:
+        """Images per class it was trained on; None for zero-shot methods and where the record does not tell."""
+        return None if self.is_zero_shot or not self.shots or self.shots < 1 else self.shots
 
 
 @dataclass

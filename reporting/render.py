@@ -41,18 +41,21 @@ def paper_text(cell: Cell | None) -> str:
     return MISSING if cell is None or cell.paper is None else f"{cell.paper:.2f}"
 
 
-def columns_with_paper(report: Report, table: Table) -> list[str]:
-    """Value columns that have their paper and Δ columns beside them."""
-    if not report.against_paper:
-        return []
-    return [c for c in table.columns if any((cell := row.cells[c]) and cell.paper is not None for row in table.rows)]
+def columns_with_paper(table: Table) -> list[str]:
+    """Value columns in which the paper has a figure."""
+    return [
+        c for c in table.columns if any((cell := row.cells.get(c)) and cell.paper is not None for row in table.rows)
+    ]
 
 
-def grid(
-    report: Report, table: Table, bold: Callable[[str], str] = str, plus_minus: str = "±"
-) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of a table as strings; the block's name stands in its first row only."""
-    beside = columns_with_paper(report, table)
+def grid(table: Table, bold: Callable[[str], str] = str) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of a table as strings.
+
+    A block's name stands in its first row only. The paper's figure and the difference stand in columns beside ours,
+    in a wide table in rows below.
+    """
+    with_paper = columns_with_paper(table)
+    beside = [] if table.is_wide else with_paper
     header = [table.block_name, "Method"]
     for column in table.columns:
         header += [column, "paper", "Δ"] if column in beside else [column]
@@ -62,12 +65,19 @@ def grid(
         line = ["" if row.block == previous else row.block, row.label]
         previous = row.block
         for column in table.columns:
+            if column not in row.cells:
+                line.append("")
+                continue
             cell = row.cells[column]
-            text = cell_text(cell, plus_minus)
+            text = cell_text(cell)
             line.append(bold(text) if cell is not None and cell.best else text)
             if column in beside:
                 line += [paper_text(cell), difference_text(cell)]
         lines.append(line)
+        if table.is_wide and any(cell and cell.paper is not None for cell in row.cells.values()):
+            cells = [row.cells.get(column) for column in table.columns]
+            lines.append(["", "· paper", *map(paper_text, cells)])
+            lines.append(["", "· Δ", *map(difference_text, cells)])
     return header, lines
 
 
@@ -107,7 +117,7 @@ def text(report: Report) -> str:
     """Plain text for a terminal."""
     parts = []
     for table in report.tables:
-        header, lines = grid(report, table)
+        header, lines = grid(table)
         body: list[Any] = []
         for line in lines:
             if line[0] and body:
@@ -129,7 +139,7 @@ def markdown(report: Report) -> str:
     parts = []
     escape = lambda line: [cell.replace("|", "\\|") for cell in line]  # noqa: E731
     for table in report.tables:
-        header, lines = grid(report, table, bold=lambda t: f"**{t}**")
+        header, lines = grid(table, bold=lambda t: f"**{t}**")
         align = ("left", "left", *["right"] * (len(header) - 2))
         body = tabulate([escape(line) for line in lines], header, "github", disable_numparse=True, colalign=align)
         parts.append(f"### {table.title}\n\n{body}")
@@ -154,7 +164,7 @@ def latex(report: Report) -> str:
     """A ``table`` environment with booktabs rules; the best of each block in bold, the remarks as comments."""
     parts = []
     for table in report.tables:
-        header, lines = grid(report, table, bold=lambda t: f"<<{t}>>")
+        header, lines = grid(table, bold=lambda t: f"<<{t}>>")
         out = [
             r"\begin{table}[t]",
             r"  \centering",
@@ -184,6 +194,8 @@ def as_csv(report: Report) -> str:
     for table in report.tables:
         for row in table.rows:
             for column in table.columns:
+                if column not in row.cells:
+                    continue
                 cell = row.cells[column]
                 figures = (cell.mean, cell.std, cell.n, cell.paper, cell.difference) if cell else [None] * 5
                 writer.writerow([table.title, row.block, row.label, column, *figures])
@@ -228,7 +240,7 @@ def as_json(report: Report) -> str:
                         "block": row.block,
                         "method": row.label,
                         "average": row.is_average,
-                        "cells": {column: _cell_data(row.cells[column]) for column in table.columns},
+                        "cells": {column: _cell_data(cell) for column, cell in row.cells.items()},
                     }
                     for row in table.rows
                 ],

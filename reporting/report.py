@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from reporting.records import Run
 from reporting.stats import Cell, Interval
 
 MISSING = "–"
+Pair = tuple[str | int, ...]
+
+
+class Variant(NamedTuple):
+    """What makes a row: runs that differ in one of these are never averaged."""
+
+    method: str
+    config_name: str
+    backbone: str
+    shots: int | None
 
 
 @dataclass
 class Row:
-    """One row: the block it stands in (a dataset, or an average), its label (the method), its cells by column."""
+    """One row: the block it stands in (a dataset, or an average), its label (the method), its cells by column.
+
+    A cell is None where the figure is missing; a column that does not apply to the row has no key.
+    """
 
     block: str
     label: str
@@ -38,6 +52,11 @@ class Table:
     def labels(self) -> list[str]:
         """Row labels in order of appearance."""
         return list(dict.fromkeys(row.label for row in self.rows))
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the paper's figures go below ours rather than beside them."""
+        return len(self.columns) > 4
 
     def row(self, block: str, label: str) -> Row | None:
         """The row of a block with this label, None where there is none."""
@@ -81,7 +100,9 @@ class Report:
         problems: run records and folders that cannot be used.
         notes: remarks that do not make the report incomplete.
         explanation: how the figures were computed.
-        runs: the runs behind the tables.
+        runs: the runs behind the tables, by row label.
+        samples: figures to compare methods by: quantity, then row label, then pair (dataset, ..., seed).
+        seedless: labels of zero-shot rows, whose figure holds for every seed.
         comparison: two methods compared, where that was asked for.
         against_paper: whether the paper's figures stand beside ours.
     """
@@ -94,7 +115,9 @@ class Report:
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     explanation: list[str] = field(default_factory=list)
-    runs: list[Run] = field(default_factory=list)
+    runs: dict[str, list[Run]] = field(default_factory=dict)
+    samples: dict[str, dict[str, dict[Pair, float]]] = field(default_factory=dict)
+    seedless: set[str] = field(default_factory=set)
     comparison: Comparison | None = None
     against_paper: bool = False
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from reporting.options import Options
 from reporting.records import Run
+from reporting.report import Variant
 from reporting.stats import Cell, seed_cell
 
 # the order of the paper's tables; anything else follows by name
@@ -17,15 +20,6 @@ DATASETS = [
     *("DescribableTextures", "EuroSAT", "UCF101"),
     *VARIANTS,
 ]
-
-
-class Variant(NamedTuple):
-    """What makes a row: runs that differ in one of these are never averaged."""
-
-    method: str
-    config_name: str
-    backbone: str
-    shots: int | None
 
 
 class Slot(NamedTuple):
@@ -140,6 +134,52 @@ def incomplete_seeds(cells: Mapping[Slot, Cell], describe: Callable[[Slot], str]
         lacking = sorted(seeds[slot.variant] - set(cell.by_seed))
         if lacking:
             found.append(f"{describe(slot)}: no run for seed {', '.join(map(str, lacking))}")
+    return found
+
+
+@dataclass
+class Collected:
+    """The cells of a report before they are laid out in tables, and what was seen on the way."""
+
+    cells: dict[Slot, Cell]
+    variants: list[Variant]
+    names: dict[Variant, str]
+    runs: dict[str, list[Run]]
+    seedless: set[str]
+    incomplete: list[str]
+    problems: list[str]
+    notes: list[str]
+
+    def describe(self, slot: Slot) -> str:
+        """A cell in words."""
+        return " · ".join(part for part in (self.names[slot.variant], slot.dataset, slot.column) if part)
+
+
+def collect(
+    placed: Sequence[tuple[Slot, Run]],
+    options: Options,
+    name: Callable[[Sequence[Variant]], dict[Variant, str]] | None = None,
+) -> Collected:
+    """Choose the runs that count, average them over seeds, name the rows.
+
+    Args:
+        placed: runs with the slot each belongs to.
+        options: what is asked for.
+        name: how rows are called; by default the method and what sets its rows apart.
+
+    Returns:
+        The cells and what was seen on the way.
+    """
+    chosen, notes = keep_newest(placed)
+    cells, problems = cells_of(chosen, options.split, options.metric)
+    variants = order_variants({slot.variant for slot in chosen}, options.methods)
+    names = (name or labels)(variants)
+    runs: dict[str, list[Run]] = {names[variant]: [] for variant in variants}
+    for slot, by_seed in chosen.items():
+        runs[names[slot.variant]] += by_seed.values()
+    seedless = {label for label, group in runs.items() if all(run.is_zero_shot for run in group)}
+    found = Collected(cells, variants, names, runs, seedless, [], problems, notes + mixed_settings(runs))
+    found.incomplete = incomplete_seeds(cells, found.describe)
     return found
 
 
