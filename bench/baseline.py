@@ -266,7 +266,8 @@ class UsualCoCoOp(_Usual):
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W) → logits (B, C); the text tower runs once per image."""
         features = encode_image(self.clip_model, images)
-        shifts = self.meta_net(features / features.norm(dim=-1, keepdim=True))  # (B, d_l)
+        normed = features / features.norm(dim=-1, keepdim=True)
+        shifts = self.meta_net(normed.type(self.ctx.dtype))  # (B, d_l)
         rows = []
         for feature, shift in zip(features, shifts, strict=True):
             embedded = self._with_context(self.ctx + shift)

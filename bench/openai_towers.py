@@ -51,15 +51,16 @@ def encode_text(clip_model: CLIP, embedded: Tensor, tokens: Tensor, deep: Sequen
     Returns:
         Text features (C, d), not normalised.
     """
-    x = embedded + clip_model.positional_embedding  # (C, L, d_l)
+    # `.type` as OpenAI has it: no-ops, unless the matrix weights are in a 16-bit type
+    x = embedded.type(clip_model.dtype) + clip_model.positional_embedding.type(clip_model.dtype)  # (C, L, d_l)
     x = x.permute(1, 0, 2)  # (L, C, d_l)
     for k, block in enumerate(clip_model.transformer.resblocks):
         if 1 <= k <= len(deep):
-            prompt = deep[k - 1]
+            prompt = deep[k - 1].type(x.dtype)
             per_class = prompt.unsqueeze(1).expand(-1, x.shape[1], -1)  # (b, C, d_l)
             x = torch.cat([x[:1], per_class, x[1 + len(prompt) :]], dim=0)
         x = block(x)
-    x = clip_model.ln_final(x.permute(1, 0, 2))  # (C, L, d_l)
+    x = clip_model.ln_final(x.permute(1, 0, 2)).type(clip_model.dtype)  # (C, L, d_l)
     return x[torch.arange(len(x), device=x.device), tokens.argmax(dim=-1)] @ clip_model.text_projection
 
 
@@ -89,14 +90,14 @@ def encode_image(
     batch = len(images)
     x = visual.conv1(images)  # (B, d_v, grid, grid)
     x = x.reshape(batch, x.shape[1], -1).permute(0, 2, 1)  # (B, patches, d_v)
-    x = torch.cat([visual.class_embedding.expand(batch, 1, -1), x], dim=1)  # (B, 1 + patches, d_v)
-    x = x + visual.positional_embedding
+    x = torch.cat([visual.class_embedding.type(x.dtype).expand(batch, 1, -1), x], dim=1)  # (B, 1 + patches, d_v)
+    x = x + visual.positional_embedding.type(x.dtype)
     if shallow is not None:
-        x = torch.cat([x, shallow.expand(batch, -1, -1)], dim=1)  # (B, 1 + patches + b, d_v)
+        x = torch.cat([x, shallow.type(x.dtype).expand(batch, -1, -1)], dim=1)  # (B, 1 + patches + b, d_v)
     x = visual.ln_pre(x).permute(1, 0, 2)  # (tokens, B, d_v)
     for k, block in enumerate(visual.transformer.resblocks):
         if 1 <= k <= len(deep):
-            prompt = deep[k - 1]
+            prompt = deep[k - 1].type(x.dtype)
             per_image = prompt.unsqueeze(1).expand(-1, batch, -1)  # (b, B, d_v)
             x = torch.cat([x[: len(x) - len(prompt)], per_image], dim=0)
         x = block(x)
