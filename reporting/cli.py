@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
         help="draw to .png, .svg or .pdf; may be repeated",
     )
     parse.add_argument("--plot-kind", metavar="KIND", help="bars, radar, curves or history (default: by protocol)")
+    parse.add_argument("--html", type=Path, metavar="FILE", help="write one self-contained page with everything")
     return parse
 
 
@@ -131,6 +132,10 @@ def run(args: argparse.Namespace) -> int:
 
         for path in args.plot:
             plots.save(report, path, args.plot_kind)
+    if args.html:
+        from reporting import page  # draws, so it needs matplotlib as well
+
+        write(args.html, page.build(report, args.html, args.folder, args.split))
     return 1 if args.strict and not report.is_whole else 0
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import math
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,88 +17,143 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reporting.report import Report, Table
+from reporting import curves
+from reporting.report import MISSING, Report
+from reporting.stats import Cell
+from reporting.style import INK, STYLE, colours, legend, short
 
 SUFFIXES = (".png", ".svg", ".pdf")
-INK = "#40444c"
-# readable on white and on near-black, and apart from each other for colour-blind readers
-COLOURS = ["#8a8f98", "#d97706", "#0d9488", "#7c5cff", "#db4b7d", "#3b82f6", "#65a30d", "#b45309"]
-_STYLE: dict[Any, Any] = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.titleweight": "bold",
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "reporting",
-    "savefig.dpi": 160,
-}
+
+Panel = tuple[str, list[tuple[str, dict[str, Cell | None]]]]
 
 
-def colours(labels: Sequence[str]) -> dict[str, str]:
-    """A colour for each row label; grey goes to the first, which is zero-shot CLIP where there is one."""
-    start = 0 if labels and labels[0].startswith("Zeroshot") else 1
-    return {label: COLOURS[(start + i) % len(COLOURS)] for i, label in enumerate(labels)}
+def _panels(report: Report) -> list[Panel]:
+    """Title and groups of each panel of bars; a group is a name and the cells by row label.
+
+    A wide table is a panel whose groups are its columns, the ablation likewise; otherwise each column is a panel
+    whose groups are the blocks.
+    """
+    panels: list[Panel] = []
+    for table in report.tables:
+        if len(table.blocks) == 1:
+            groups = [(c, {row.label: row.cells.get(c) for row in table.rows}) for c in table.columns]
+            panels.append((table.title, groups))
+            continue
+        for column in table.columns:
+            by_block = [
+                (
+                    block,
+                    {row.label: row.cells[column] for row in table.rows if row.block == block and column in row.cells},
+                )
+                for block in table.blocks
+            ]
+            panels.append((column, by_block))
+    return panels
 
 
-def _bars(ax: Axes, table: Table, blocks: Sequence[str], column: str, colour: dict[str, str]) -> None:
-    """Grouped bars: a group per block, a bar per method, the spread as error bar."""
-    width = 0.8 / len(table.labels)
-    for i, label in enumerate(table.labels):
-        for x, block in enumerate(blocks):
-            row = table.row(block, label)
-            cell = row.cells.get(column) if row else None
-            if cell is not None:
-                at = x + (i - (len(table.labels) - 1) / 2) * width
-                ax.bar(at, cell.mean, width * 0.92, color=colour[label], label=label if x == 0 else None)
-                if cell.std:
-                    ax.errorbar(at, cell.mean, cell.std, color=INK, elinewidth=0.9, capsize=1.5)
-    ax.set_xticks(range(len(blocks)), [_short(block) for block in blocks])
-    ax.set_xlim(-0.6, len(blocks) - 0.4)
+def bars(report: Report) -> Figure:
+    """Grouped bars with the spread over seeds as error bars; base, new and HM in a panel each for base-to-new."""
+    panels = _panels(report)
+    labels = [label for label in report.runs if any(label in cells for _, groups in panels for _, cells in groups)]
+    colour = colours(report)
+    groups = max(len(groups) for _, groups in panels)
+    crowded = groups > 4
+    width = min(15.0, max(5.6, 1.4 + groups * max(0.8, 0.2 * len(labels))))
+    fig, axes = plt.subplots(len(panels), 1, figsize=(width, 2.1 * len(panels) + 1.0), squeeze=False)
+    for ax, (title, content) in zip(axes[:, 0], panels, strict=True):
+        _grouped_bars(ax, content, labels, colour)
+        ax.set_title(title)
+        if crowded:
+            ax.set_xticks(
+                ax.get_xticks(), [short(name).replace("\n", " ") for name, _ in content], rotation=22, ha="right"
+            )
+    legend(fig, labels, colour)
+    return fig
+
+
+def _grouped_bars(
+    ax: Axes, groups: Sequence[tuple[str, dict[str, Cell | None]]], labels: Sequence[str], colour: dict[str, str]
+) -> None:
+    step = 0.82 / len(labels)
+    for x, (_, cells) in enumerate(groups):
+        for i, label in enumerate(labels):
+            if label not in cells:
+                continue
+            at = x + (i - (len(labels) - 1) / 2) * step
+            cell = cells[label]
+            if cell is None:
+                ax.text(at, 1, MISSING, ha="center", va="bottom", color=colour[label])
+                continue
+            ax.bar(at, cell.mean, step * 0.9, color=colour[label])
+            if cell.std:
+                ax.errorbar(at, cell.mean, cell.std, color=INK, elinewidth=0.9, capsize=1.5)
+    ax.set_xticks(range(len(groups)), [short(name) for name, _ in groups])
+    ax.set_xlim(-0.6, len(groups) - 0.4)
     ax.set_ylim(0, 100)
+    ax.set_yticks(range(0, 101, 25))
     ax.set_ylabel("%")
     ax.grid(axis="y", alpha=0.25, linewidth=0.6)
     ax.tick_params(length=0)
 
 
-def _short(name: str) -> str:
-    return "Average" if name.startswith("Average over") else name
+def radar(report: Report) -> Figure:
+    """One web per column (Base, New, HM), a spoke per dataset, a line per method.
 
-
-def bars(report: Report) -> Figure:
-    """Bars: base, new and HM in a panel each for base-to-new; one panel of target datasets otherwise."""
-    table = report.tables[0]
-    colour = colours(table.labels)
-    groups = len(table.blocks)
-    width = min(16.0, max(5.6, 1.6 + groups * max(0.75, 0.22 * len(table.labels))))
-    fig, axes = plt.subplots(len(table.columns), 1, figsize=(width, 2.1 * len(table.columns) + 0.6), squeeze=False)
-    for ax, column in zip(axes[:, 0], table.columns, strict=True):
-        _bars(ax, table, table.blocks, column, colour)
-        ax.set_title(column)
-        if groups > 4:
-            ax.tick_params(axis="x", rotation=20)
-    _legend(fig, table.labels, colour, table.title)
+    Raises:
+        ValueError: the report has no three datasets to span a web.
+    """
+    panels = [(title, [g for g in groups if short(g[0]) != "Average"]) for title, groups in _panels(report)]
+    if len(panels[0][1]) < 3:
+        raise ValueError("a radar plot needs at least three datasets; use --plot-kind bars")
+    colour = colours(report)
+    labels = [label for label in report.runs if any(label in cells for _, groups in panels for _, cells in groups)]
+    figure_size = (4.4 * len(panels) + 0.8, 4.9)
+    fig, axes = plt.subplots(1, len(panels), figsize=figure_size, squeeze=False, subplot_kw={"projection": "polar"})
+    for ax, (title, groups) in zip(axes[0], panels, strict=True):
+        angles = [2 * math.pi * i / len(groups) for i in range(len(groups))]
+        means = [cell.mean for _, cells in groups for cell in cells.values() if cell is not None]
+        floor = max(0, int(min(means, default=0) // 10) * 10 - 10)
+        for label in labels:
+            values = [cell.mean if (cell := cells.get(label)) else float("nan") for _, cells in groups]
+            ax.plot([*angles, angles[0]], [*values, values[0]], color=colour[label], linewidth=1.5, marker="o", ms=2.5)
+        _name_spokes(ax, angles, [name for name, _ in groups])
+        ax.set_ylim(floor, 100)
+        ax.set_yticks(range(floor, 101, 20 if floor < 60 else 10))
+        ax.tick_params(axis="y", labelsize=6.5, labelcolor=INK)
+        ax.set_theta_offset(math.pi / 2)
+        ax.set_theta_direction(-1)
+        ax.grid(alpha=0.3, linewidth=0.6)
+        ax.spines["polar"].set_alpha(0.3)
+        ax.set_title(title, pad=14)
+    legend(fig, labels, colour)
     return fig
 
 
-def _legend(fig: Figure, labels: Sequence[str], colour: dict[str, str], title: str) -> None:
-    """Title and legend above the panels."""
-    handles = [plt.Rectangle((0, 0), 1, 1, color=colour[label]) for label in labels]
-    fig.suptitle(title, x=0.02, ha="left", fontsize=11, fontweight="bold")
-    fig.tight_layout(rect=(0, 0.08 if fig.get_figheight() < 5 else 0.05, 1, 1))
-    fig.legend(handles, labels, loc="lower center", ncols=min(4, len(labels)), handlelength=1, handleheight=1)
+def _name_spokes(ax: Axes, angles: Sequence[float], names: Sequence[str]) -> None:
+    """Dataset names around the web, each growing away from it so that none lies on a line."""
+    ax.set_xticks(angles, [""] * len(names))
+    for angle, name in zip(angles, names, strict=True):
+        side = math.sin(angle)
+        align = "center" if abs(side) < 0.3 else "left" if side > 0 else "right"
+        place: dict[str, Any] = {
+            "xy": (angle, 1.0),
+            "xycoords": ax.get_xaxis_transform(),
+            "textcoords": "offset points",
+        }
+        ax.annotate(name, xytext=(6 * side, 6 * math.cos(angle)), ha=align, va="center", fontsize=7.5, **place)
 
 
-KINDS: dict[str, Callable[[Report], Figure]] = {"bars": bars}
-DEFAULT_KIND = {"base2new": "bars", "ablation": "bars"}
+KINDS: dict[str, Callable[[Report], Figure]] = {
+    "bars": bars,
+    "radar": radar,
+    "curves": curves.by_shots,
+    "history": curves.by_epoch,
+}
+
+
+def default_kind(report: Report) -> str:
+    """Curves over shots for few-shot learning, bars for the rest."""
+    return "curves" if report.protocol == "fewshot" else "bars"
 
 
 def draw(report: Report, kind: str) -> Figure:
@@ -112,8 +170,11 @@ def draw(report: Report, kind: str) -> Figure:
         ValueError: the kind does not exist or does not suit the report.
     """
     if kind not in KINDS:
-        raise ValueError(f"plot kind '{kind}' is unknown; choose one of: {', '.join(KINDS)}")
-    with plt.rc_context(_STYLE):
+        raise ValueError(f"--plot-kind {kind}: no such kind; choose one of: {', '.join(KINDS)}")
+    if (kind == "curves") != (report.protocol == "fewshot") and kind != "history":
+        fit = "curves or history" if report.protocol == "fewshot" else "bars, radar or history"
+        raise ValueError(f"--plot-kind {kind}: does not suit {report.protocol}; choose {fit}")
+    with plt.rc_context(STYLE):
         return KINDS[kind](report)
 
 
@@ -124,15 +185,31 @@ def save(report: Report, path: Path, kind: str | None = None) -> None:
         ValueError: the suffix is none of .png, .svg, .pdf.
     """
     if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{path}: plots are written as {', '.join(SUFFIXES)}; give a file name with such an ending")
-    figure = draw(report, kind or DEFAULT_KIND[report.protocol])
+        raise ValueError(f"--plot {path}: figures are written as {', '.join(SUFFIXES)}; give such an ending")
+    figure = draw(report, kind or default_kind(report))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
-        with plt.rc_context(_STYLE):
-            metadata = {"Date": None} if path.suffix.lower() == ".svg" else None
-            figure.savefig(temporary, metadata=metadata)
+        with plt.rc_context(STYLE):
+            figure.savefig(temporary, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
         os.replace(temporary, path)
     finally:
         plt.close(figure)
         temporary.unlink(missing_ok=True)
+
+
+def inline_svg(report: Report, kind: str) -> str:
+    """A figure as an SVG element for a page: transparent, ink in the page's text colour, text in the page's font."""
+    figure = draw(report, kind)
+    out = io.StringIO()
+    # ids of clip paths and markers must not meet those of another figure on the same page
+    salted: dict[Any, Any] = STYLE | {"svg.hashsalt": kind}
+    with plt.rc_context(salted):
+        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
+    plt.close(figure)
+    svg = out.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
+    svg = svg.replace(INK, "currentColor").replace("'DejaVu Sans'", "system-ui")
+    # group ids such as axes_1 come from counters, so they would repeat across figures; nothing refers to them
+    return re.sub(r'<g id="[^"]*">', "<g>", svg)
