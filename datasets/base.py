@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,7 +11,7 @@ from typing import Any, ClassVar
 from dassl.data.datasets import DatasetBase, Datum
 
 from .classes import check_classes, check_subsample, select_classes
-from .facts import Facts
+from .facts import Download, Facts, Finding
 from .fewshot import cached_fewshot, paths_digest, split_digest
 from .splits import Item, Split, read_split
 
@@ -77,22 +78,54 @@ class Benchmark(DatasetBase):
                 )
         return root / facts.folder
 
-    def read_lists(self, folder: Path) -> Split:
+    def full_lists(self, folder: Path) -> Split:
+        """The full train, val and test lists of this object; `read_lists` unless it depends on the config."""
+        return self.read_lists(folder)
+
+    @classmethod
+    def read_lists(cls, folder: Path) -> Split:
         """The full train, val and test lists: from the split file, unless a subclass has another source."""
-        file = folder / self.facts.split_file
+        file = folder / cls.facts.split_file
         if not file.is_file():
-            stem = self.facts.stem
+            stem = cls.facts.stem
             raise FileNotFoundError(
                 f"{stem}: there is no split file {file}. Get the published one: python -m datasets prepare {stem} "
                 f"(or make one of your own, not comparable with published numbers: python -m datasets split {stem})"
             )
         return read_split(file)
 
+    @classmethod
+    def make_split(cls, folder: Path, rng: random.Random) -> Split:
+        """Make a split of one's own from the raw files in `folder`; `python -m datasets split` calls it.
+
+        Args:
+            folder: the dataset's folder.
+            rng: the generator that shuffles. The run's own random state is not touched.
+        """
+        raise ValueError(f"{cls.facts.stem} has no split file: its lists are read from the files it comes with")
+
+    @classmethod
+    def needs(cls, download: Download, folder: Path) -> bool:
+        """Whether `prepare` must still get `download`: yes, unless everything that it brings is there."""
+        places = [place for _, place in download.moves]
+        if "." in places:
+            places = list(cls.facts.needed_folders)
+        return not all((folder / place).exists() for place in places)
+
+    @classmethod
+    def arrange(cls, folder: Path) -> None:
+        """What `prepare` does after all downloads are in place; nothing, for most datasets."""
+
+    @classmethod
+    def mistakes(cls, folder: Path) -> list[Finding]:
+        """Mistakes in `folder` that only this dataset knows; `check` reports them."""
+        return []
+
     def chosen_lists(
         self, folder: Path, shots: int, seed: int, subsample: str
     ) -> tuple[Sequence[Item], Sequence[Item] | None, Sequence[Item]]:
         """Full lists → few-shot → base/new. Test is never reduced by few-shot sampling."""
-        split = self.read_lists(folder)
+        split = self.full_lists(folder)
         if shots >= 1:
             key = f"{type(self).__name__}-{split_digest(split)}"
             train, val = cached_fewshot(
@@ -101,6 +134,24 @@ class Benchmark(DatasetBase):
             self.fewshot_digest = paths_digest(train)
             split = Split(train, val, split.test)
         return tuple(select_classes(subsample, *split))  # type: ignore[return-value]
+
+
+def required_file(stem: str, *candidates: Path, raw: bool = False) -> Path:
+    """The first of the `candidates` that exists.
+
+    Args:
+        stem: the dataset, for the message.
+        candidates: places where the file may lie.
+        raw: whether it is one of the files that only making a split needs.
+
+    Raises:
+        FileNotFoundError: none exists; says how to get it.
+    """
+    for file in candidates:
+        if file.is_file():
+            return file
+    command = f"python -m datasets prepare {stem}{' --raw' if raw else ''}"
+    raise FileNotFoundError(f"{stem}: there is no file {candidates[0]}; run: {command}")
 
 
 def to_datums(items: Sequence[Item], images: str) -> list[Datum]:

@@ -1,7 +1,7 @@
 """The facts that a dataset's file states about itself: where it lies, where it comes from, how large it is.
 
-One record per dataset, in the dataset's own file. `python -m datasets list|check|prepare` and the test of
-docs/datasets.md all read this record, so that no fact stands twice.
+One record per dataset, in the dataset's own file. `python -m datasets list|check|prepare` and docs/datasets.md are
+all made from this record, so that no fact stands twice.
 """
 
 from __future__ import annotations
@@ -16,15 +16,13 @@ class Download:
     Args:
         file: name of the file on disk (also recognised when the user has put it there himself).
         urls: places that serve it, tried in this order; "gdrive:<id>" is a Google Drive file.
-        size: bytes to download, as far as known (0: unknown); used for the disk space check.
+        size: bytes to download, as far as known (0: unknown); for the disk space check and the list.
         md5, sha256, git_blob: hex digests; every one that is given is checked before the file is used.
         kind: "archive" is unpacked, "file" is put into place as it is.
-        moves: (path inside the archive, path in the dataset folder) pairs. "." as the first part is the archive's
-            whole content. For kind "file": the one pair's second part is the file's place.
-        nested: name of an archive inside this archive that holds the images (unpacked in a second step).
-        unpacked: bytes on disk once unpacked, as far as known (0: taken as about the download's size).
+        moves: (path inside the archive, place in the dataset's folder) pairs. The path is looked for at any depth,
+            shallowest first, so that an archive with one folder more around it is no trouble.
+        nested: name of an archive inside this archive that holds the images.
         login: how to get the file when it cannot be fetched without an account ("" when it can).
-        required: paths in the dataset folder; the download is not needed when all of them are there.
     """
 
     file: str
@@ -36,9 +34,15 @@ class Download:
     kind: str = "archive"
     moves: tuple[tuple[str, str], ...] = ()
     nested: str = ""
-    unpacked: int = 0
     login: str = ""
-    required: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong with a dataset on disk, and what to do about it."""
+
+    problem: str
+    fix: str
 
 
 @dataclass(frozen=True)
@@ -58,14 +62,16 @@ class Facts:
     Args:
         stem: name of configs/datasets/<stem>.yaml, and of the dataset in scripts and result folders.
         folder: the dataset's folder under the data root.
-        images: the images' folder, relative to `folder`; split paths start there ("." for `folder` itself).
-        split_file: name of the split JSON in `folder`, "" where the lists come from somewhere else.
+        images: the images' folder, relative to `folder`; item paths start there ("." for `folder` itself).
         counts: the full numbers.
         page: address of the home page, with the terms of use.
         licence: the terms in a few words.
+        split_file: name of the split JSON in `folder`, "" where the lists come from somewhere else.
         downloads: what `prepare` fetches, in order.
+        fallback: the whole dataset repackaged by a third party, used when a download cannot be had.
+        raw: downloads needed only to make a split of one's own (`python -m datasets split`).
         image_folders: folders (relative to `folder`) that must exist; default (`images`,).
-        notes: one or two sentences for docs and `list`, "" if there is nothing to say.
+        notes: what is peculiar, in a sentence or two; "" if nothing is.
     """
 
     stem: str
@@ -76,6 +82,8 @@ class Facts:
     licence: str
     split_file: str = ""
     downloads: tuple[Download, ...] = ()
+    fallback: Download | None = None
+    raw: tuple[Download, ...] = ()
     image_folders: tuple[str, ...] = ()
     notes: str = ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from dassl.data.datasets import DATASET_REGISTRY
 
 from .facts import Counts, Facts

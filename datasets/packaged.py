@@ -34,12 +34,16 @@ class PackagedDigits(Benchmark):
 
     def prepare_folder(self, root: Path) -> Path:
         """Write images and split file under `root` unless they are there."""
-        folder = root / self.facts.folder
-        if not (folder / self.facts.images).is_dir():
-            self.write_images(folder)
-        if not (folder / self.facts.split_file).is_file():
-            self.write_split(folder)
+        self.arrange(root / self.facts.folder)
         return super().prepare_folder(root)
+
+    @classmethod
+    def arrange(cls, folder: Path) -> None:
+        """Write what is not there yet."""
+        if not (folder / cls.facts.images).is_dir():
+            cls.write_images(folder)
+        if not (folder / cls.facts.split_file).is_file():
+            cls.write_split(folder)
 
     @classmethod
     def write_images(cls, folder: Path) -> None:

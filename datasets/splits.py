@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import os
 import random
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from dassl.utils.files import atomic_path
 
 PARTS = ("train", "val", "test")
 
@@ -85,17 +86,8 @@ def write_split(split: Split, file: str | os.PathLike[str]) -> None:
 
 def write_text_whole(file: str | os.PathLike[str], text: str) -> None:
     """Write text under a temporary name in the same folder, then rename: no reader ever sees half of it."""
-    target = Path(file)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with atomic_path(file) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as stream:
+        stream.write(text)
 
 
 def three_way(classes: Iterable[tuple[int, str, Sequence[str]]], rng: random.Random) -> Split:

@@ -1,0 +1,1 @@
+"""Getting datasets and checking them: what stands behind `python -m datasets`."""

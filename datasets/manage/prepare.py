@@ -1,0 +1,154 @@
+"""`python -m datasets prepare`: download, verify, unpack, put into place, then check."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..base import Benchmark
+from ..facts import Download
+from ..wordnet import CLASSNAMES
+from . import classnames
+from .download import check_space, fetch, verify
+from .unpack import locate, looks_like_html, move_into, unpack
+
+_DOWNLOADS = ".downloads"
+
+
+def prepare(
+    dataset: type[Benchmark],
+    root: Path,
+    *,
+    archives: Path | None = None,
+    force: bool = False,
+    keep: bool = False,
+    raw: bool = False,
+) -> None:
+    """Bring a dataset into place under the data root.
+
+    Args:
+        dataset: its class.
+        root: the data root; made if missing.
+        archives: a further folder in which to look for archives that are already downloaded.
+        force: get everything again, also what is there.
+        keep: keep the downloaded archives.
+        raw: also get what is needed to make a split of one's own.
+
+    Raises:
+        OSError: no source worked, or the disk is too small. Names the way by hand where there is one.
+        ValueError: an archive is damaged, unsafe or not what was expected.
+    """
+    facts = dataset.facts
+    folder = root / facts.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = [*facts.downloads, *(facts.raw if raw else ())]
+    needed = [download for download in wanted if force or dataset.needs(download, folder)]
+    places = [folder, root, *([archives] if archives else [])]
+    _check_disk(folder, needed, places)
+    problems = []
+    if facts.fallback and needed and (given := _at_hand(facts.fallback, places)):
+        # the user has brought the repackaged dataset: no need to try its other sources
+        _install(facts.fallback, given, folder)
+        needed = [download for download in needed if dataset.needs(download, folder)]
+    for download in needed:
+        try:
+            _get(dataset, download, root, places, keep=keep)
+        except OSError as error:
+            problems.append(str(error))
+    if problems and facts.fallback and any(dataset.needs(download, folder) for download in facts.downloads):
+        print(f"{facts.stem}: {problems[0]}", flush=True)
+        print(f"{facts.stem}: trying the repackaged dataset {facts.fallback.file}", flush=True)
+        try:
+            _get(dataset, facts.fallback, root, places, keep=keep)
+            problems = []
+        except OSError as error:
+            problems.append(str(error))
+    if problems:
+        raise OSError(f"{facts.stem}: {' '.join(problems)}")
+    dataset.arrange(folder)
+
+
+def _check_disk(folder: Path, needed: Sequence[Download], places: Sequence[Path]) -> None:
+    """An archive and its content lie on the disk at the same time; already compressed images shrink little."""
+    to_load = sum(download.size for download in needed if _at_hand(download, places) is None)
+    to_unpack = sum(download.size for download in needed if download.kind == "archive")
+    check_space(folder, to_load + to_unpack)
+
+
+def _at_hand(download: Download, places: Sequence[Path]) -> Path | None:
+    """A file of that name that the user has put somewhere."""
+    for place in (*places, places[0] / _DOWNLOADS):
+        if (place / download.file).is_file() and download.kind == "archive":
+            return place / download.file
+    return None
+
+
+def _get(dataset: type[Benchmark], download: Download, root: Path, places: Sequence[Path], *, keep: bool) -> None:
+    """Find or fetch one download and put its content into place."""
+    folder = places[0]
+    given = _at_hand(download, places)
+    if given is not None and looks_like_html(given):
+        raise OSError(f"{given} is a web page (HTML) and not the archive: delete it and run this again")
+    if given is not None:
+        verify(given, download)
+        print(f"{download.file}: found {given}", flush=True)
+        _install(download, given, folder)
+        return
+    if download.file == CLASSNAMES:
+        _get_classnames(download, root, folder)
+        return
+    fetched = folder / _DOWNLOADS / download.file
+    fetch(download, fetched)
+    _install(download, fetched, folder)
+    if not keep:
+        fetched.unlink(missing_ok=True)
+        if not any(fetched.parent.iterdir()):
+            fetched.parent.rmdir()
+
+
+def _get_classnames(download: Download, root: Path, folder: Path) -> None:
+    target = folder / CLASSNAMES
+    copy = classnames.known_copy(root)
+    if copy is not None and copy != target:
+        print(f"{CLASSNAMES}: copied from {copy}", flush=True)
+        shutil.copyfile(copy, target)
+        return
+    try:
+        fetch(download, target)
+    except OSError as error:
+        try:
+            rebuilt = classnames.rebuild(root, target)
+        except OSError as second:
+            raise OSError(f"{error} {second}") from None
+        if not rebuilt:
+            raise OSError(
+                f"{error} It could be rebuilt from the folders of all 1000 classes, once imagenet or imagenet_sketch "
+                "is in place."
+            ) from None
+        print(f"{CLASSNAMES}: rebuilt from the class folders and CLIP's own list of names", flush=True)
+
+
+def _install(download: Download, source: Path, folder: Path) -> None:
+    """Unpack into a temporary neighbour and move into place, so that a folder in place is a whole one."""
+    if download.kind == "file":
+        for _, place in download.moves:
+            shutil.copyfile(source, folder / f".{place}.part")
+            move_into(folder / f".{place}.part", folder / place)
+        return
+    with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder) as temporary:
+        tree = Path(temporary)
+        unpack(source, tree, nested_tars=download.nested == "*.tar")
+        if download.nested and download.nested != "*.tar":
+            inner = locate(tree, download.nested)
+            if inner is not None:
+                unpack(inner, tree / "nested")
+                inner.unlink()
+        for name, place in download.moves:
+            found = tree if name == "." else locate(tree, name)
+            if found is None:
+                raise ValueError(f"{source} does not hold {name}: it is not the archive that was expected")
+            if found == tree:
+                (folder / place).mkdir(parents=True, exist_ok=True)
+            move_into(found, folder / place)
