@@ -148,7 +148,7 @@ class Backbone(nn.Module):
         )
         for tower in (self.text, self.visual):
             tower.cast(self.precision)
-        self.register_buffer("logit_scale", weights["logit_scale"].detach().to(self.precision.output))
+        self.logit_scale = nn.Parameter(weights["logit_scale"].detach().to(self.precision.output))
         self.to(device)
         self.requires_grad_(False)
         self.eval()

@@ -72,7 +72,7 @@ class ClassPrompts:
 
     def to(self, device: torch.device | str) -> ClassPrompts:
         """The same prompts with their index tensors on a device."""
-        moved = {k: v.to(device) for k, v in self.__dict__.items() if isinstance(v, Tensor)}
+        moved: dict[str, Any] = {k: v.to(device) for k, v in self.__dict__.items() if isinstance(v, Tensor)}
         return replace(self, **moved)
 
     def chunks(self, size: int) -> list[tuple[list[int], ClassPrompts]]:

@@ -7,7 +7,7 @@ its pre-activation only.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -141,7 +141,9 @@ class Block(nn.Module):
         qkv = self.attn.qkv(self._cast(self.ln_1(x)))
         return self._feed_forward(x + self.attn.out_proj(attend(qkv)).to(x.dtype))
 
-    def readout(self, x: Tensor, pick: Callable[[Tensor], Tensor], attend: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    def readout(
+        self, x: Tensor, pick: Callable[[Tensor], Tensor], attend: Callable[[Tensor, Tensor], Tensor]
+    ) -> Tensor:
         """The block's output in the rows that are read from it, which is all that the last block has to compute.
 
         Args:
@@ -160,11 +162,16 @@ class Block(nn.Module):
         return x.to(self.attn.in_proj_weight.dtype)
 
 
-def build_blocks(width: int, heads: int, layers: int, activation: str) -> nn.Module:
+class Transformer(nn.Module):
     """Blocks under the name that CLIP's state dicts give them, ``resblocks.<k>``."""
-    stack = nn.Module()
-    stack.resblocks = nn.ModuleList([Block(width, heads, activation) for _ in range(layers)])
-    return stack
+
+    def __init__(self, width: int, heads: int, layers: int, activation: str) -> None:
+        super().__init__()
+        self.resblocks = nn.ModuleList([Block(width, heads, activation) for _ in range(layers)])
+
+    @property
+    def blocks(self) -> list[Block]:
+        return cast(list[Block], list(self.resblocks))
 
 
 def cast_tower(tower: nn.Module, precision: Precision) -> None:

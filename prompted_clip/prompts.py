@@ -40,7 +40,9 @@ class Prompts:
         """
         if self.text is None:
             if n_ctx or self.text_deep:
-                raise ValueError(f"The class prompts have {n_ctx} context slots, but no shallow text prompts were given.")
+                raise ValueError(
+                    f"The class prompts have {n_ctx} context slots, but no shallow text prompts were given."
+                )
             return
         if self.text_axis not in ("shared", "class", "image"):
             raise ValueError(f"text_axis is {self.text_axis!r}: expected 'shared', 'class' or 'image'.")

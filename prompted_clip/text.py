@@ -11,9 +11,17 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from prompted_clip.classnames import ClassPrompts
-from prompted_clip.layers import FrozenLayerNorm, build_blocks, cast_tower, frozen_parameter
+from prompted_clip.layers import FrozenLayerNorm, Transformer, cast_tower, frozen_parameter
 from prompted_clip.precision import Precision
 from prompted_clip.prompts import Prompts
+
+
+class TokenEmbedding(nn.Module):
+    """The table of token embeddings, (vocabulary, width)."""
+
+    def __init__(self, vocabulary: int, width: int) -> None:
+        super().__init__()
+        self.weight = frozen_parameter(vocabulary, width)
 
 
 class TextTransformer(nn.Module):
@@ -37,10 +45,9 @@ class TextTransformer(nn.Module):
         super().__init__()
         self.width = width
         self.context_length = context_length
-        self.token_embedding = nn.Module()
-        self.token_embedding.weight = frozen_parameter(vocabulary, width)
+        self.token_embedding = TokenEmbedding(vocabulary, width)
         self.positional_embedding = frozen_parameter(context_length, width)
-        self.transformer = build_blocks(width, heads, layers, activation)
+        self.transformer = Transformer(width, heads, layers, activation)
         self.ln_final = FrozenLayerNorm(width)
         self.text_projection = frozen_parameter(width, out_dim)
 
@@ -67,7 +74,7 @@ class TextTransformer(nn.Module):
         prompts = prompts or Prompts()
         prompts.check_text(
             width=self.width,
-            layers=len(self.transformer.resblocks),
+            layers=len(self.transformer.blocks),
             n_ctx=classes.n_ctx,
             n_classes=classes.n_classes,
         )
@@ -98,7 +105,7 @@ class TextTransformer(nn.Module):
     def _encode(self, classes: ClassPrompts, context: Tensor | None, *deep: Tensor) -> Tensor:
         """(N, C, d) features of all classes at once."""
         x = self._embed(classes, context)  # (N, P + T, d_l)
-        blocks = self.transformer.resblocks
+        blocks = self.transformer.blocks
         for k, block in enumerate(blocks):
             if 1 <= k <= len(deep):
                 rows = deep[k - 1].to(x.dtype)[classes.slot_tokens]
@@ -151,8 +158,7 @@ def _attend_readout(classes: ClassPrompts, query: Tensor, keys_values: Tensor) -
     n, prefix = len(query), classes.prefix_length
     k, v = keys_values[:, :prefix].permute(2, 0, 3, 1, 4)
     out = []
-    start = first = 0
-    start = prefix
+    start, first = prefix, 0
     for count, length in classes.blocks:
         stop = start + count * length
         rows = keys_values[:, start:stop].unflatten(1, (count, length)).permute(3, 0, 1, 4, 2, 5)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from prompted_clip.layers import FrozenLayerNorm, build_blocks, cast_tower, frozen_parameter
+from prompted_clip.layers import FrozenLayerNorm, Transformer, cast_tower, frozen_parameter
 from prompted_clip.precision import Precision
 from prompted_clip.prompts import Prompts
 
@@ -30,7 +30,7 @@ class VisionTransformer(nn.Module):
         self.class_embedding = frozen_parameter(width)
         self.positional_embedding = frozen_parameter((resolution // patch_size) ** 2 + 1, width)
         self.ln_pre = FrozenLayerNorm(width)
-        self.transformer = build_blocks(width, heads, layers, activation)
+        self.transformer = Transformer(width, heads, layers, activation)
         self.ln_post = FrozenLayerNorm(width)
         self.proj = frozen_parameter(width, out_dim)
 
@@ -51,7 +51,7 @@ class VisionTransformer(nn.Module):
             ValueError: images of another size than the backbone's, or prompts that do not fit it.
         """
         prompts = prompts or Prompts()
-        blocks = self.transformer.resblocks
+        blocks = self.transformer.blocks
         prompts.check_vision(width=self.width, layers=len(blocks), n_images=len(images))
         x = self._embed(images)  # (B, 1 + patches, d_v)
         n_tokens = x.shape[1]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import io
 import os
 import pickle
-import warnings
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -115,7 +117,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
         raise FileNotFoundError(f"Backbone file {path} does not exist.")
     try:
         loaded = _read_archive(path) if _is_torchscript(path) else torch.load(path, "cpu", weights_only=True)
-    except (RuntimeError, EOFError, KeyError, ValueError, OSError, pickle.UnpicklingError) as error:
+    except (RuntimeError, EOFError, KeyError, ValueError, OSError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
         size = os.path.getsize(path)
         raise ValueError(
             f"Backbone file {path} ({size} bytes) cannot be read as CLIP weights: it is truncated, damaged, or holds"
@@ -133,11 +135,61 @@ def _is_torchscript(path: Path) -> bool:
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("constants.pkl") for name in archive.namelist())
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+
+
+#: How a TorchScript archive names the types of its numbers.
+_STORED_DTYPES = {
+    "DoubleStorage": torch.float64,
+    "FloatStorage": torch.float32,
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "BoolStorage": torch.bool,
+}
+
+
+class _ScriptedModule:
+    """Stands for every class of a TorchScript archive: its attributes, and none of its code."""
+
+
+class _ArchiveReader(pickle.Unpickler):
+    """Reads the tensors of a TorchScript archive, whose loader in PyTorch is deprecated and trusts its files."""
+
+    def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
+        super().__init__(io.BytesIO(archive.read(f"{root}/data.pkl")))
+        self.archive = archive
+        self.root = root
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module.startswith("__torch__"):
+            return _ScriptedModule
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return lambda flat, offset, size, stride, *_: flat.as_strided(size, stride, offset)
+        if (module, name) == ("collections", "OrderedDict"):
+            return dict
+        if module == "torch" and name in _STORED_DTYPES:
+            return _STORED_DTYPES[name]
+        if module == "torch.jit._pickle":  # typed lists of numbers
+            return list
+        raise pickle.UnpicklingError(f"{module}.{name} has no place among weights")
+
+    def persistent_load(self, pid: Any) -> Any:
+        _, dtype, key, _, _ = pid
+        return torch.frombuffer(bytearray(self.archive.read(f"{self.root}/data/{key}")), dtype=dtype)
 
 
 def _read_archive(path: Path) -> dict[str, Tensor]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is frozen, and OpenAI's files are what they are
-        module = torch.jit.load(str(path), map_location="cpu")
-    return dict(module.state_dict())
+    with zipfile.ZipFile(path) as archive:
+        root = next(name for name in archive.namelist() if name.endswith("/data.pkl")).removesuffix("/data.pkl")
+        module = _ArchiveReader(archive, root).load()
+    return dict(_tensors(module))
+
+
+def _tensors(module: _ScriptedModule, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+    for name, value in vars(module).items():
+        if isinstance(value, Tensor):
+            yield prefix + name, value
+        elif isinstance(value, _ScriptedModule):
+            yield from _tensors(value, f"{prefix}{name}.")

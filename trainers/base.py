@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -130,15 +130,40 @@ def init_context(
         context = backbone.embed_tokens(words[:n_ctx])
     else:
         context = random_prompts(n_ctx, spec.text_width)
-    classes = class_prompts(
-        classnames, context_length=spec.context_length, n_ctx=n_ctx, frozen_tokens=words[n_ctx:]
-    )
+    classes = class_prompts(classnames, context_length=spec.context_length, n_ctx=n_ctx, frozen_tokens=words[n_ctx:])
     return nn.Parameter(context.to("cpu")), classes
 
 
 def random_prompts(*shape: int) -> Tensor:
     """Prompts drawn from N(0, 0.02²), float32, from PyTorch's global generator (which the run's seed sets)."""
     return torch.empty(*shape).normal_(std=INIT_STD)
+
+
+def learner_logits(
+    backbone: Backbone,
+    learner: PromptLearner,
+    images: Tensor,
+    encode_text: Callable[[Prompts], Tensor] | None = None,
+) -> Tensor:
+    """Logits of images over the learner's classes, exp(logit_scale) · cos(image, text).
+
+    Args:
+        backbone: the frozen CLIP.
+        learner: gives the prompts.
+        images: (B, 3, H, W), normalised.
+        encode_text: prompts → (C, d) or (B, C, d) class features; None to compute them here.
+
+    Returns:
+        (B, C) logits.
+    """
+    encode_text = encode_text or (lambda prompts: backbone.encode_text(learner.classes, prompts))
+    if learner.per_image:
+        image_features = backbone.encode_image(images)
+        prompts = learner(F.normalize(image_features, dim=-1))
+    else:
+        prompts = learner()
+        image_features = backbone.encode_image(images, prompts)
+    return backbone.logits(image_features, encode_text(prompts))
 
 
 class PromptTrainer(TrainerX):
@@ -199,10 +224,13 @@ class PromptTrainer(TrainerX):
         backbone = load_backbone(name, precision=cfg.TRAINER[self.node].PREC, device=self.device)
         spec = backbone.spec
         if self.needs_vit and not spec.is_vit:
-            raise ValueError(f"{cfg.TRAINER.NAME} prompts the image tower and needs a ViT backbone: {name} is a ResNet.")
+            raise ValueError(
+                f"{cfg.TRAINER.NAME} prompts the image tower and needs a ViT backbone: {name} is a ResNet."
+            )
         if tuple(cfg.INPUT.SIZE) != (spec.resolution, spec.resolution):
             raise ValueError(
-                f"INPUT.SIZE is {tuple(cfg.INPUT.SIZE)}: the backbone {name} takes ({spec.resolution}, {spec.resolution})."
+                f"INPUT.SIZE is {tuple(cfg.INPUT.SIZE)}: the backbone {name} takes"
+                f" ({spec.resolution}, {spec.resolution})."
             )
         return backbone
 
@@ -229,28 +257,22 @@ class PromptTrainer(TrainerX):
 
     def logits(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) images → (B, C) logits, under the learner's prompts."""
-        if self.learner.per_image:
-            image_features = self.backbone.encode_image(images)
-            prompts = self.learner(F.normalize(image_features, dim=-1))
-            return self.backbone.logits(image_features, self._encode_text(prompts))
-        prompts = self.learner()
-        image_features = self.backbone.encode_image(images, prompts)
-        return self.backbone.logits(image_features, self.class_features(prompts))
+        return learner_logits(self.backbone, self.learner, images, self._encode_text)
 
-    def class_features(self, prompts: Prompts) -> Tensor:
-        """(C, d) text features, computed again only when something that they depend on has changed."""
-        trains = torch.is_grad_enabled() and prompts.text is not None
-        if trains:
-            return self._encode_text(prompts)
+    def _encode_text(self, prompts: Prompts) -> Tensor:
+        """Class features, computed again only when something that they depend on has changed."""
+        if prompts.text is not None and (torch.is_grad_enabled() or self.learner.per_image):
+            return self.compute_class_features(prompts)
         # in-place updates (optimiser steps, loading) raise a tensor's version
         state = tuple((id(p), p._version) for p in self.learner.parameters()) if prompts.text is not None else ()
         key = (state, id(self.learner.classes), id(self.backbone))
         if self._features is None or self._features[0] != key:
             with torch.no_grad():
-                self._features = (key, self._encode_text(prompts))
+                self._features = (key, self.compute_class_features(prompts))
         return self._features[1]
 
-    def _encode_text(self, prompts: Prompts) -> Tensor:
+    def compute_class_features(self, prompts: Prompts) -> Tensor:
+        """The text tower's work: (C, d) features, or (B, C, d) for prompts per image."""
         model = self.cfg.MODEL
         return self.backbone.encode_text(
             self.learner.classes, prompts, chunk=model.TEXT_CHUNK, recompute=model.RECOMPUTE

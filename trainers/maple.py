@@ -59,9 +59,7 @@ class MultiModalPromptLearner(PromptLearner):
             text=self.ctx,
             text_deep=deep,
             vision=self.proj(self.ctx),
-            vision_deep=[
-                couple(prompt) for couple, prompt in zip(self.compound_prompt_projections, deep, strict=True)
-            ],
+            vision_deep=[couple(prompt) for couple, prompt in zip(self.compound_prompt_projections, deep, strict=True)],
         )
 
     def checkpoint_key(self, name: str) -> str:

@@ -68,7 +68,7 @@ class ZeroshotCLIP(PromptTrainer):
         self.before_train()
         self.after_train()
 
-    def _encode_text(self, prompts: Prompts) -> Tensor:
+    def compute_class_features(self, prompts: Prompts) -> Tensor:
         """Mean of the normalised features of each template (the features themselves where there is one)."""
         features = [F.normalize(self.backbone.encode_text(each.classes), dim=-1) for each in self.ensemble]
         return torch.stack(features).mean(dim=0)
