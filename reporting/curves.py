@@ -70,11 +70,11 @@ def _shots_line(ax: Axes, row: Row, colour: str) -> None:
 
 
 def histories(report: Report) -> dict[str, dict[str, list[Run]]]:
-    """Runs with a training history by dataset and row label; of several numbers of shots, the largest."""
+    """Training runs with a history by dataset and row label; of several numbers of shots, the largest."""
     found: dict[str, dict[str, list[Run]]] = defaultdict(lambda: defaultdict(list))
     for label, runs in report.runs.items():
         for run in runs:
-            if run.history:
+            if run.history and not run.eval_only:
                 found[run.dataset][label].append(run)
     for by_label in found.values():
         for label, runs in by_label.items():

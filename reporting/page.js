@@ -2,7 +2,8 @@
 // Sorting: a click on a heading sorts down, the next up, the third restores the order of the report.
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0];
-  const original = [...body.rows];
+  const all = [...body.rows];
+  const original = all.filter((row) => !("fixed" in row.dataset)); // without the blocks' headings
   const value = (row, column) => {
     const cell = row.cells[column];
     const number = cell.dataset.sort === undefined ? NaN : parseFloat(cell.dataset.sort);
@@ -22,7 +23,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
       const before = heading.getAttribute("aria-sort");
       for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
       const next = before === first ? second : before === second ? null : first;
-      let rows = original;
+      let rows = all;
       if (next) {
         heading.setAttribute("aria-sort", next);
         const sign = next === "ascending" ? 1 : -1;

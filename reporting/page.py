@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from urllib.parse import quote
 
-from reporting import plots
+from reporting import curves, plots
 from reporting.logs import newest_log
 from reporting.records import Run
 from reporting.render import USUAL_SEEDS, comparison_lines, difference_text, paper_text
@@ -83,7 +83,7 @@ def _cell(cell: Cell | None) -> str:
     if cell.paper is not None:
         difference = difference_text(cell)
         difference = f"<b>{difference}</b>" if cell.outside_spread else difference
-        text += f'<span class="paper">paper {paper_text(cell)}, {difference}</span>'
+        text += f'<span class="paper"><span>paper {paper_text(cell)}</span> <span>Δ {difference}</span></span>'
     return _td(text, cell.mean, "best" if cell.best else "")
 
 
@@ -93,15 +93,21 @@ def _results(table: Table, colour: dict[str, str]) -> str:
     for row in table.rows:
         again = row.block == previous
         previous = row.block
-        classes = " ".join(["average"] * row.is_average + ["first"] * (not again))
+        average = " average" if row.is_average else ""
+        if not again:  # a heading of the block, for narrow screens, where the block's own column is left out
+            heading = f'<td class="t" colspan="{len(table.columns) + 2}">{escape(row.block)}</td>'
+            rows.append(f'<tr class="group{average}" data-fixed>{heading}</tr>')
         block = f"<span{' class=again' if again else ''}>{escape(row.block)}</span>"
         cells = "".join(_cell(row.cells[c]) if c in row.cells else _td("") for c in table.columns)
-        rows.append(f'<tr class="{classes}">{_td(block, classes="t block")}{_method(row.label, colour)}{cells}</tr>')
+        first = "" if again else "first"
+        method = _method(row.label, colour, row.block)
+        rows.append(f'<tr class="{first}{average}">{_td(block, classes="t block")}{method}{cells}</tr>')
     return _table([table.block_name, "Method", *table.columns], 2, rows, classes="results")
 
 
-def _method(label: str, colour: dict[str, str]) -> str:
-    return _td(f'<span class="dot" style="--colour:{colour[label]}"></span>{escape(label)}', classes="t")
+def _method(label: str, colour: dict[str, str], where: str = "") -> str:
+    place = f'<span class="where">{escape(where)}</span>' if where else ""
+    return _td(f'<span class="dot" style="--colour:{colour[label]}"></span>{escape(label)}{place}', classes="t method")
 
 
 def _headline(report: Report) -> tuple[str, list[tuple[str, Cell]]]:
@@ -110,15 +116,18 @@ def _headline(report: Report) -> tuple[str, list[tuple[str, Cell]]]:
     last = [row for row in table.rows if row.block == table.rows[-1].block]
 
     def closing(row: Row) -> Cell | None:
-        return next((cell for column in reversed(table.columns) if (cell := row.cells.get(column))), None)
+        """The cell of the last column; of few-shot learning, that of the most shots the row has."""
+        columns = [c for c in table.columns if c in row.cells] if report.protocol == "fewshot" else table.columns
+        return row.cells.get(columns[-1])
 
     found = [(row.label, cell) for row in last if (cell := closing(row)) is not None]
     place = table.rows[-1].block
     if report.protocol in ("xd", "dg"):
         return f"average over the targets of {place}", found
+    place = place[0].lower() + place[1:] if last[0].is_average else place
     if report.protocol == "fewshot":
-        return f"most shots (zero-shot: none), {place[0].lower() + place[1:] if last[0].is_average else place}", found
-    return f"harmonic mean, {place[0].lower() + place[1:] if last[0].is_average else place}", found
+        return f"{table.columns[-1]}, zero-shot methods without any, {place}", found
+    return f"harmonic mean, {place}", found
 
 
 def _cards(report: Report, colour: dict[str, str]) -> str:
@@ -131,7 +140,8 @@ def _cards(report: Report, colour: dict[str, str]) -> str:
         spread = f" <small>± {cell.std:.2f}</small>" if cell.std is not None else ""
         best = " top" if round(cell.mean, 2) == top and len(figures) > 1 else ""
         cards.append(
-            f'<div class="sheet card{best}" style="--colour:{colour[label]}"><div class="name">{escape(label)}</div>'
+            f'<div class="sheet card{best}" style="--colour:{colour[label]}">'
+            f'<div class="name"><span class="dot"></span>{escape(label)}</div>'
             f'<div class="figure">{cell.mean:.2f}{spread}</div>'
             f'<div class="bar"><i style="width:{cell.mean:.1f}%"></i></div></div>'
         )
@@ -158,7 +168,7 @@ def _figures(report: Report) -> str:
     blocks = sum(not row.is_average for row in report.tables[0].rows if row.label == report.tables[0].rows[0].label)
     if report.protocol == "base2new" and blocks >= 3:
         kinds.append("radar")
-    if any(run.history for runs in report.runs.values() for run in runs):
+    if curves.histories(report):
         kinds.append("history")
     return "".join(
         f'<figure class="sheet"><figcaption>{_CAPTIONS[kind]}</figcaption>'
@@ -200,28 +210,33 @@ def _link(target: Path, page: Path, text: str) -> str:
 
 def _runs(report: Report, page: Path, colour: dict[str, str], split: str) -> str:
     rows = []
+    every = [run for runs in report.runs.values() for run in runs]
+    places = order((run.dataset for run in every), DATASETS)
+    halves = len({run.subsample for run in every}) > 1
     for label, runs in report.runs.items():
-        for run in sorted(runs, key=lambda r: (order([r.dataset], DATASETS), r.subsample, r.shots or 0, r.seed)):
+        for run in sorted(runs, key=lambda r: (places.index(r.dataset), r.subsample, r.shots or 0, r.seed)):
             value = run.metrics.get(split, {}).get(report.metric)
             log = newest_log(run.folder)
+            device = run.environment.get("device_name") or run.environment.get("device") or MISSING
             cells = [
                 _method(label, colour),
                 _td(escape(run.dataset), classes="t"),
-                _td(escape(run.subsample), classes="t"),
-                _td(str(run.known_shots or MISSING), run.known_shots),
+                *([_td(escape(run.subsample), classes="t")] if halves else []),
                 _td(str(run.seed), run.seed),
                 _td(MISSING if value is None else f"{value:.2f}", value),
+                _td(_link(run.record_path, page, "record") + (f" · {_link(log, page, 'log')}" if log else "")),
+                _td(str(run.known_shots or MISSING), run.known_shots),
                 _td(duration(run.cost.get("train_seconds")), run.cost.get("train_seconds")),
                 _td(duration(run.cost.get("eval_seconds")), run.cost.get("eval_seconds")),
-                _td(escape(str(run.environment.get("device_name") or run.environment.get("device") or MISSING))),
-                _td(_link(run.record_path, page, "record") + (f" · {_link(log, page, 'log')}" if log else "")),
+                _td(memory(run.cost.get("peak_rss_bytes")), run.cost.get("peak_rss_bytes")),
+                _td(escape(str(device))),
             ]
             rows.append(f"<tr>{''.join(cells)}</tr>")
-    headings = ["Method", "Dataset", "Classes", "shots", "seed", report.metric.replace("_", " ")]
-    headings += ["training", "evaluation", "device", "files"]
+    headings = ["Method", "Dataset", *(["Classes"] if halves else []), "seed", report.metric.replace("_", " "), "files"]
+    headings += ["shots", "training", "evaluation", "memory", "device"]
     return (
         '<input type="search" data-filters="runs" placeholder="Filter runs, e.g. maple 3" aria-label="Filter runs">'
-        + _table(headings, 3, rows, name="runs")
+        + _table(headings, 3 if halves else 2, rows, name="runs")
     )
 
 

@@ -208,7 +208,10 @@ def inline_svg(report: Report, kind: str) -> str:
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
     plt.close(figure)
     svg = out.getvalue()
+    width = figure.get_figwidth() * 96  # CSS pixels
+    style = f'style="max-width:{width:.0f}px;min-width:{min(width, max(330, 0.62 * width)):.0f}px"'
     svg = svg[svg.index("<svg") :]
+    svg = re.sub(r'^<svg ([^>]*?) width="[^"]*" height="[^"]*"', rf"<svg {style} \1", svg)
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
     svg = svg.replace(INK, "currentColor").replace("'DejaVu Sans'", "system-ui")
     # group ids such as axes_1 come from counters, so they would repeat across figures; nothing refers to them

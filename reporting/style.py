@@ -71,4 +71,4 @@ def legend(fig: Figure, labels: Sequence[str], colour: dict[str, str]) -> None:
     height = (0.2 + 0.18 * lines) / fig.get_figheight()
     fig.tight_layout(rect=(0, height, 1, 1))
     handles = [plt.Rectangle((0, 0), 1, 1, color=colour[label]) for label in labels]
-    fig.legend(handles, labels, loc="lower center", ncols=columns, handlelength=1, handleheight=1, columnspacing=1.4)
+    fig.legend(handles, labels, loc="lower left", ncols=columns, handlelength=1, handleheight=1, columnspacing=1.4)
