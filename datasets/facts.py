@@ -94,5 +94,6 @@ class Facts:
 
     @property
     def download_size(self) -> int:
-        """Bytes to download, as far as the parts' sizes are known."""
-        return sum(item.size for item in self.downloads)
+        """Bytes to download; 0 where the size of a part is not known."""
+        sizes = [item.size for item in self.downloads]
+        return sum(sizes) if all(sizes) else 0
