@@ -98,8 +98,10 @@ class OurSide(Side):
         self.prompt_learner.classes = self.prompt_learner.classes.to(job.device)
         _fill(self.prompt_learner, weights.learner_parameters(job))
         self.learner = self.prompt_learner
-        # dynamic=False: every step has the same shapes
-        self.logits = torch.compile(self._logits, dynamic=False) if job.compiled else self._logits
+        self.logits = self._logits
+        if job.compiled:  # every step has the same shapes; on a GPU, CUDA graphs take away the launch overhead
+            mode = "reduce-overhead" if job.device == "cuda" else "default"
+            self.logits = torch.compile(self._logits, dynamic=False, mode=mode)
 
     def _encode_text(self, prompts: Prompts) -> Tensor:
         return self.backbone.encode_text(

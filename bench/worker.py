@@ -85,7 +85,8 @@ def run_step(job: Job) -> dict[str, Any]:
         if index == 0 and job.save:
             _save(job.save, logits, {name: p.grad for name, p in side.learner.named_parameters()})
     measured = seconds[job.warmup :]
-    result = {"seconds": statistics.median(measured), "all_seconds": measured}
+    median = statistics.median(measured)
+    result = {"seconds": median, "all_seconds": measured, "images_per_second": job.batch / median}
     return result | _flops_of(side, job.batch, 1, True)
 
 
@@ -113,7 +114,8 @@ def run_evaluate(job: Job) -> dict[str, Any]:
             total += now() - start
     if job.save:
         _save(job.save, torch.cat(logits), {})
-    return {"seconds": total, "all_seconds": [total]} | _flops_of(side, job.images, len(sizes), False)
+    result = {"seconds": total, "all_seconds": [total], "images_per_second": job.images / total}
+    return result | _flops_of(side, job.images, len(sizes), False)
 
 
 def run_gemm(job: Job) -> dict[str, Any]:
