@@ -1,0 +1,6 @@
+"""The training engine: life cycle, checkpoints, resume, run records."""
+
+from .build import TRAINER_REGISTRY, build_trainer
+from .trainer import SimpleTrainer, TrainerBase, TrainerX
+
+__all__ = ["TRAINER_REGISTRY", "SimpleTrainer", "TrainerBase", "TrainerX", "build_trainer"]

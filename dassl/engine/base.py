@@ -1,0 +1,347 @@
+"""What every trainer can do: keep models with their optimisers, step them, write and read checkpoints, run epochs."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import OrderedDict
+from typing import Any
+
+import torch
+from torch import nn
+
+from dassl.utils import interrupt
+from dassl.utils.checkpoint import (
+    BEST,
+    load_checkpoint,
+    load_state_dict,
+    newest_checkpoint,
+    resume_from_checkpoint,
+    save_checkpoint,
+)
+from dassl.utils.distributed import is_main_process
+from dassl.utils.registry import nearest_name
+from dassl.utils.rng import get_random_state, set_random_state
+from dassl.utils.tools import tolist_if_not
+
+from .run_state import RunState
+
+
+class TrainerBase:
+    """Models, optimisers, checkpoints and the loop over epochs.
+
+    Attributes:
+        results: split to the evaluator's full-precision result, of the last `test` of that split.
+    """
+
+    cfg: Any
+    output_dir: str
+    epoch: int = 0
+    start_epoch: int = 0
+    max_epoch: int = 0
+    batch_idx: int = 0
+    num_batches: int = 0
+    best_result: float = -math.inf
+    scaler: Any = None
+
+    def __init__(self) -> None:
+        self._models: OrderedDict[str, Any] = OrderedDict()
+        self._optims: OrderedDict[str, Any] = OrderedDict()
+        self._scheds: OrderedDict[str, Any] = OrderedDict()
+        self._writer: Any = None
+        self._scalars: dict[str, float] = {}
+        self._run = RunState()
+        self.results: dict[str, dict[str, Any]] = {}
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """One entry per finished epoch: ``epoch`` (from 1), ``loss``, ``acc`` (%), ``lr``, ``seconds``."""
+        return self._run.history
+
+    # ------------------------------------------------------------------------------------------------ models
+
+    def register_model(self, name: str = "model", model: Any = None, optim: Any = None, sched: Any = None) -> None:
+        """Put a model in the trainer's care: mode, checkpoints, steps.
+
+        Args:
+            name: its name and the name of its checkpoint folder.
+            model: a module; None registers an optimiser alone.
+            optim: its optimiser, or None.
+            sched: its schedule, stepped by `update_lr`, or None.
+
+        Raises:
+            RuntimeError: ``super().__init__()`` was not called.
+            ValueError: the name is taken.
+        """
+        if "_models" not in self.__dict__:
+            raise RuntimeError("register_model was called before super().__init__()")
+        if name in self._models:
+            raise ValueError(f"a model named {name!r} is already registered; there are {list(self._models)}")
+        self._models[name] = model
+        self._optims[name] = optim
+        self._scheds[name] = sched
+
+    def get_model_names(self, names: str | list[str] | None = None) -> list[str]:
+        """All registered names, or `names` as a list.
+
+        Raises:
+            ValueError: one of `names` is not registered.
+        """
+        if names is None:
+            return list(self._models)
+        chosen = tolist_if_not(names)
+        for name in chosen:
+            if name not in self._models:
+                near = nearest_name(name, self._models)
+                hint = f"; did you mean {near!r}?" if near else ""
+                raise ValueError(f"no model named {name!r} is registered, only {list(self._models)}{hint}")
+        return chosen
+
+    def set_model_mode(self, mode: str = "train", names: str | list[str] | None = None) -> None:
+        """Set models to ``train``, ``eval`` or ``test`` (the same as eval).
+
+        Raises:
+            ValueError: another mode.
+        """
+        if mode not in ("train", "eval", "test"):
+            raise ValueError(f"mode is {mode!r}; expected train, eval or test")
+        for name in self.get_model_names(names):
+            if self._models[name] is not None:
+                self._models[name].train(mode == "train")
+
+    def trainable_parameters(self) -> int:
+        """Number of scalars with `requires_grad` in all registered models."""
+        models = [model for model in self._models.values() if isinstance(model, nn.Module)]
+        unique = {id(p): p for model in models for p in model.parameters() if p.requires_grad}
+        return sum(p.numel() for p in unique.values())
+
+    # ------------------------------------------------------------------------------------------------ steps
+
+    def update_lr(self, names: str | list[str] | None = None) -> None:
+        """One step of each schedule; plugins call it at the last batch of an epoch."""
+        for name in self.get_model_names(names):
+            if self._scheds[name] is not None:
+                self._scheds[name].step()
+
+    def get_current_lr(self, names: str | list[str] | None = None) -> float:
+        """Learning rate of the first parameter group of the first model that has an optimiser; 0.0 without one."""
+        for name in self.get_model_names(names):
+            if self._optims[name] is not None:
+                return float(self._optims[name].param_groups[0]["lr"])
+        return 0.0
+
+    def detect_anomaly(self, loss: torch.Tensor) -> None:
+        """Stop on a loss that is not finite.
+
+        Raises:
+            FloatingPointError: it is not; epoch, batch and learning rate are named.
+        """
+        if not bool(torch.isfinite(loss).all()):
+            value = float(loss.detach().float().mean())
+            raise FloatingPointError(
+                f"the loss is {value} in epoch {self.epoch + 1} of {self.max_epoch}, batch {self.batch_idx + 1} of "
+                f"{self.num_batches}, at learning rate {self.get_current_lr():.4g}; the last checkpoint is kept "
+                "(try a lower OPTIM.LR or a higher precision)"
+            )
+
+    def model_zero_grad(self, names: str | list[str] | None = None) -> None:
+        """Clear the gradients."""
+        for name in self.get_model_names(names):
+            if self._optims[name] is not None:
+                self._optims[name].zero_grad()
+
+    def model_backward(self, loss: torch.Tensor) -> None:
+        """Check the loss and compute the gradients."""
+        self.detect_anomaly(loss)
+        loss.backward()
+
+    def model_update(self, names: str | list[str] | None = None) -> None:
+        """One step of each optimiser."""
+        for name in self.get_model_names(names):
+            if self._optims[name] is not None:
+                self._optims[name].step()
+
+    def model_backward_and_update(self, loss: torch.Tensor, names: str | list[str] | None = None) -> None:
+        """Clear, check, backward, step."""
+        self.model_zero_grad(names)
+        self.model_backward(loss)
+        self.model_update(names)
+
+    # ------------------------------------------------------------------------------------------------ scalars
+
+    def init_writer(self, log_dir: str) -> None:
+        """Open a TensorBoard writer, unless there is one. (Imported here: tensorboard's import is slow.)"""
+        if self._writer is None and is_main_process():
+            from torch.utils.tensorboard import SummaryWriter
+
+            os.makedirs(log_dir, exist_ok=True)
+            self._writer = SummaryWriter(log_dir=log_dir)
+
+    def close_writer(self) -> None:
+        """Close the TensorBoard writer, if any."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def write_scalar(self, tag: str, scalar_value: Any, global_step: int | None = None) -> None:
+        """Write a number for TensorBoard; nothing happens without a writer."""
+        self._scalars[tag] = scalar_value
+        if self._writer is not None:
+            self._writer.add_scalar(tag, scalar_value, global_step)
+
+    # ------------------------------------------------------------------------------------------------ checkpoints
+
+    def save_model(
+        self,
+        epoch: int,
+        directory: str,
+        is_best: bool = False,
+        val_result: float | None = None,
+        model_name: str = "",
+    ) -> None:
+        """Write a checkpoint of every model: ``<directory>/<name>/model.pth.tar-<epoch + 1>``.
+
+        Args:
+            epoch: index of the epoch just done, from 0.
+            directory: usually the output folder.
+            is_best: also write ``model-best.pth.tar``.
+            val_result: the result on val, stored.
+            model_name: another file name.
+        """
+        if not is_main_process():
+            return
+        for name in self.get_model_names():
+            model, optim, sched = self._models[name], self._optims[name], self._scheds[name]
+            if model is None:
+                continue
+            state = {
+                "state_dict": model.state_dict(),
+                "epoch": epoch + 1,
+                "optimizer": optim.state_dict() if optim is not None else None,
+                "scheduler": sched.state_dict() if sched is not None else None,
+                "val_result": val_result,
+                "best_result": self.best_result,
+                "random_state": get_random_state(),
+            }
+            save_checkpoint(state, os.path.join(directory, name), is_best=is_best, model_name=model_name)
+
+    def resume_model_if_exist(self, directory: str) -> int:
+        """Go on from the newest model checkpoints of a folder, if every model has one.
+
+        Random state and best result are restored where the checkpoint holds them.
+
+        Returns:
+            Epochs done; 0 when there is nothing to go on from.
+        """
+        names = [name for name in self.get_model_names() if self._models[name] is not None]
+        folders = [os.path.join(directory, name) for name in names]
+        if not names or not all(os.path.isfile(os.path.join(folder, "checkpoint")) for folder in folders):
+            return 0
+        start = 0
+        for name, folder in zip(names, folders, strict=True):
+            start = resume_from_checkpoint(folder, self._models[name], self._optims[name], self._scheds[name])
+        checkpoint = load_checkpoint(newest_checkpoint(folders[-1]))
+        self.best_result = checkpoint.get("best_result", self.best_result)
+        if checkpoint.get("random_state"):
+            set_random_state(checkpoint["random_state"])
+        return start
+
+    def load_model(self, directory: str, epoch: int | None = None) -> None:
+        """Load every model's weights from ``<directory>/<name>/``.
+
+        Args:
+            directory: an output folder; an empty string loads nothing and says so.
+            epoch: which checkpoint; None: ``model-best.pth.tar``.
+
+        Raises:
+            FileNotFoundError: there is no such checkpoint.
+            ValueError: it is damaged or does not fit; the tensor is named.
+        """
+        if not directory:
+            print("load_model: no folder was given, so no weights are loaded")
+            return
+        file_name = BEST if epoch is None else f"model.pth.tar-{epoch}"
+        for name in self.get_model_names():
+            if self._models[name] is None:
+                continue
+            path = os.path.join(directory, name, file_name)
+            checkpoint = load_checkpoint(path)
+            load_state_dict(self._models[name], checkpoint["state_dict"], path)
+            print(f"Loaded {name} from {path} (epoch {checkpoint.get('epoch')})")
+
+    def extra_state(self) -> dict[str, Any]:
+        """State of a plugin's own that a resumed run needs: tensors, numbers, strings, lists, dicts. Default: none."""
+        return {}
+
+    def load_extra_state(self, state: dict[str, Any]) -> None:
+        """Restore what `extra_state` returned."""
+
+    # ------------------------------------------------------------------------------------------------ life cycle
+
+    def train(self, start_epoch: int, max_epoch: int) -> None:
+        """Run the epochs. SIGTERM and SIGINT stop after the batch in hand, with everything saved.
+
+        Raises:
+            SystemExit: with 128 + the signal's number, when stopped by one.
+        """
+        self.start_epoch, self.max_epoch = start_epoch, max_epoch
+        try:
+            with interrupt.watched():
+                try:
+                    self.before_train()
+                    for epoch in range(self.start_epoch, self.max_epoch):
+                        self.epoch = epoch
+                        self._run.begin_epoch(self)
+                        self.before_epoch()
+                        self.run_epoch()
+                        self.after_epoch()
+                        self._run.end_epoch(self)
+                        interrupt.check()
+                    self.after_train()
+                except interrupt.Interrupted as stop:
+                    self._run.stopped(self, stop)
+                    raise SystemExit(128 + stop.signum) from None
+        finally:
+            self._close_loaders()
+
+    def _close_loaders(self) -> None:
+        for name in ("train_loader_x", "train_loader_u", "val_loader", "test_loader"):
+            close = getattr(getattr(self, name, None), "close", None)
+            if close is not None:
+                close()
+
+    def before_train(self) -> None:
+        """Called once before the first epoch."""
+
+    def after_train(self) -> None:
+        """Called once after the last epoch."""
+
+    def before_epoch(self) -> None:
+        """Called before each epoch."""
+
+    def after_epoch(self) -> None:
+        """Called after each epoch."""
+
+    def run_epoch(self) -> None:
+        """One epoch."""
+        raise NotImplementedError
+
+    def test(self, split: str | None = None) -> float:
+        """Evaluate."""
+        raise NotImplementedError
+
+    def parse_batch_train(self, batch: dict[str, Any]) -> Any:
+        """What a training step needs of a batch, on the device."""
+        raise NotImplementedError
+
+    def parse_batch_test(self, batch: dict[str, Any]) -> Any:
+        """Input and label of a test batch, on the device."""
+        raise NotImplementedError
+
+    def forward_backward(self, batch: dict[str, Any]) -> dict[str, Any] | None:
+        """One training step; returns numbers to report."""
+        raise NotImplementedError
+
+    def model_inference(self, input: Any) -> torch.Tensor:
+        """Scores (batch, classes) of a test input."""
+        raise NotImplementedError

@@ -1,0 +1,164 @@
+"""The record of a finished run: ``<output>/run.json``, schema version 1."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dassl.utils.distributed import is_main_process
+from dassl.utils.tools import cpu_name, write_json
+
+from .run_state import nested_config, remove_state, utc_now
+
+SCHEMA_VERSION = 1
+FILE_NAME = "run.json"
+
+
+def build_run_record(
+    trainer: Any,
+    config: str = "",
+    eval_only: bool = False,
+    model_dir: str = "",
+    load_epoch: int | None = None,
+) -> dict[str, Any]:
+    """The record of a run, from what its trainer has stored.
+
+    Args:
+        trainer: a trainer that has finished `train`, or `test` alone.
+        config: stem of the method's config file, e.g. ``vit_b16_c2_ep5_batch4_2ctx``.
+        eval_only: the run trained nothing.
+        model_dir: folder the weights came from, or "".
+        load_epoch: epoch of the weights that were loaded, or None.
+
+    Returns:
+        A dict of plain JSON types. Accuracies are percentages at full precision.
+    """
+    cfg = nested_config(trainer.cfg)
+    dataset = trainer.dm.dataset
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "status": "complete",
+        "method": cfg["TRAINER"]["NAME"],
+        "dataset": cfg["DATASET"]["NAME"],
+        "backbone": cfg["MODEL"]["BACKBONE"]["NAME"],
+        "protocol": {
+            "shots": cfg["DATASET"]["NUM_SHOTS"],
+            "subsample_classes": cfg["DATASET"].get("SUBSAMPLE_CLASSES", "all"),
+            "seed": cfg["SEED"],
+            "epoch_loaded": load_epoch,
+            "model_dir": str(model_dir or ""),
+            "eval_only": bool(eval_only),
+            "config": config,
+        },
+        "config": cfg,
+        "config_digest": config_digest(cfg),
+        "data": {
+            "num_classes": trainer.num_classes,
+            "classnames": list(dataset.classnames),
+            "num_train": len(dataset.train_x or []),
+            "num_val": len(dataset.val or []),
+            "num_test": len(dataset.test or []),
+            "fewshot_digest": getattr(dataset, "fewshot_digest", None),
+        },
+        "metrics": _metrics(trainer),
+        "history": list(trainer.history),
+        "trainable_parameters": trainer.trainable_parameters(),
+        "cost": _cost(trainer, eval_only),
+        "environment": _environment(trainer),
+        "start_utc": trainer._run.start_utc,
+        "end_utc": utc_now(),
+    }
+
+
+def write_run_record(
+    trainer: Any,
+    config: str = "",
+    eval_only: bool = False,
+    model_dir: str = "",
+    load_epoch: int | None = None,
+) -> Path:
+    """Write ``run.json`` into the output folder, whole or not at all, and remove the rolling resume file.
+
+    Call it once, when everything else is done: its existence says that the run is complete.
+
+    Args:
+        trainer: see `build_run_record`.
+        config: likewise.
+        eval_only: likewise.
+        model_dir: likewise.
+        load_epoch: likewise.
+
+    Returns:
+        The file's path.
+    """
+    path = Path(trainer.output_dir) / FILE_NAME
+    record = build_run_record(trainer, config, eval_only, model_dir, load_epoch)
+    if is_main_process():
+        write_json(record, str(path))
+        if not eval_only:
+            remove_state(trainer.output_dir)
+    return path
+
+
+def config_digest(cfg: dict[str, Any]) -> str:
+    """First 12 hex digits of the SHA-256 of a config as JSON with sorted keys."""
+    return hashlib.sha256(json.dumps(cfg, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _metrics(trainer: Any) -> dict[str, Any]:
+    results = dict(trainer.results)
+    full = getattr(trainer.evaluator, "full_result", None)
+    if not results and full is not None:
+        results[trainer.cfg.TEST.SPLIT] = full  # a plugin's own `test`
+    return results
+
+
+def _cost(trainer: Any, eval_only: bool) -> dict[str, Any]:
+    run = trainer._run
+    trained = not eval_only and run.steps > 0 and run.train_seconds > 0
+    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    cuda = trainer.device.type == "cuda"
+    return {
+        "train_seconds": run.train_seconds if trained else None,
+        "eval_seconds": run.eval_seconds if trainer.results else None,
+        "seconds_per_step": run.train_seconds / run.steps if trained else None,
+        "images_per_second": run.images / run.train_seconds if trained else None,
+        "peak_rss_bytes": rss if sys.platform == "darwin" else rss * 1024,
+        "peak_cuda_bytes": torch.cuda.max_memory_allocated() if cuda else None,
+    }
+
+
+def _environment(trainer: Any) -> dict[str, Any]:
+    device = trainer.device
+    return {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "device": str(device),
+        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name(),
+        "git_commit": git_commit(),
+        "command": " ".join([os.path.basename(sys.executable), *sys.argv]),
+    }
+
+
+def git_commit() -> str | None:
+    """The commit that this code is checked out at; None outside of a git checkout."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).resolve().parent,
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

@@ -1,0 +1,303 @@
+"""Where a run stands: history, times, and the rolling file from which it can go on as if it had not been stopped."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dassl.data.loader import Loader
+from dassl.utils.checkpoint import load_checkpoint, load_state_dict, plain, save_torch
+from dassl.utils.distributed import is_main_process
+from dassl.utils.interrupt import Interrupted
+from dassl.utils.logger import log_line
+from dassl.utils.meters import MetricMeter
+from dassl.utils.rng import get_random_state, set_random_state
+
+#: The rolling file. Public code loads any file whose name holds "model.pth", so this one's does not.
+STATE_FILE = "resume.pt"
+_FORMAT = 1
+
+# Keys that may differ between a run and its continuation: they change where and how fast it runs, not what it computes.
+_FREE_KEYS = (
+    "OUTPUT_DIR",
+    "RESUME",
+    "VERBOSE",
+    "DEVICE",
+    "USE_CUDA",
+    "DATASET.ROOT",
+    "TRAIN.PRINT_FREQ",
+    "TRAIN.CHECKPOINT_FREQ",
+    "DATALOADER.NUM_WORKERS",
+    "DATALOADER.CACHE_MB",
+    "DATALOADER.WORKERS_ABOVE_MB",
+    "DATALOADER.TEST.BATCH_SIZE",
+    "TEST.PER_CLASS_RESULT",
+    "TEST.COMPUTE_CMAT",
+    "TEST.SAVE_PREDICTIONS",
+    "TEST.NO_TEST",
+    "TEST.SPLIT",
+    "OPTIM.MAX_EPOCH",
+)
+
+
+def utc_now() -> str:
+    """The time, in ISO 8601, UTC, to the second."""
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+
+
+def nested_config(cfg: Any) -> Any:
+    """A config as nested plain dicts; tuples become lists."""
+    if isinstance(cfg, dict):
+        return {str(key): nested_config(value) for key, value in cfg.items()}
+    if isinstance(cfg, (list, tuple)):
+        return [nested_config(value) for value in cfg]
+    return cfg
+
+
+class RunState:
+    """The progress of one run, kept by its trainer.
+
+    Attributes:
+        history: one entry per finished epoch.
+        train_seconds: time in epochs, over all sessions of the run.
+        eval_seconds: time in `test`, likewise.
+        steps: training steps done.
+        images: training images seen.
+        start_utc: when the run first began.
+    """
+
+    def __init__(self) -> None:
+        self.history: list[dict[str, Any]] = []
+        self.train_seconds = 0.0
+        self.eval_seconds = 0.0
+        self.steps = 0
+        self.images = 0
+        self.start_utc = utc_now()
+        self.losses = MetricMeter()
+        self.epoch_random: dict[str, Any] | None = None
+        self.epoch_lr = 0.0
+        self.epoch_seconds = 0.0
+        self.epoch_images = 0
+        self.batches_done = 0
+        self._resumed_random: dict[str, Any] | None = None  # set: this epoch goes on in its middle
+        self._in_batches = False  # inside, or after, the engine's own loop over an epoch's batches
+        self._clock = time.perf_counter()
+
+    # ------------------------------------------------------------------------------------------------ epochs
+
+    def begin_epoch(self, trainer: Any) -> None:
+        """Note how things stand before an epoch."""
+        self._in_batches = False
+        self._clock = time.perf_counter()
+        if self._resumed_random is not None:
+            set_random_state(self.epoch_random or {})
+            return
+        self.epoch_random = get_random_state()
+        self.epoch_lr = trainer.get_current_lr()
+        self.losses = MetricMeter()
+        self.epoch_seconds, self.epoch_images, self.batches_done = 0.0, 0, 0
+
+    def batches(self, loader: Any) -> Iterator[tuple[int, Any]]:
+        """The batches that this epoch still has to do, each with its index."""
+        first, random_state = self.batches_done, self._resumed_random
+        self._resumed_random = None
+        self._in_batches = True
+        if random_state is None:
+            yield from enumerate(loader)
+            return
+        if isinstance(loader, Loader):
+            loader.start_at(first, random_state)
+            yield from enumerate(loader, first)
+            return
+        for index, batch in enumerate(loader):  # a plugin's own loader: what was done is loaded and passed over
+            if index >= first:
+                yield index, batch
+            elif index == first - 1:
+                set_random_state(random_state)
+
+    def batch_done(self, images: int) -> None:
+        """Count a training step."""
+        self.batches_done += 1
+        self.steps += 1
+        self.images += images
+        self.epoch_images += images
+
+    def _take_time(self) -> None:
+        now = time.perf_counter()
+        self.epoch_seconds += now - self._clock
+        self.train_seconds += now - self._clock
+        self._clock = now
+
+    def batches_end(self) -> None:
+        """Note the time at the end of an epoch's batches, before anything is evaluated."""
+        self._take_time()
+
+    def end_epoch(self, trainer: Any) -> None:
+        """Add the epoch to the history, say so in one line, write the rolling file."""
+        if not self._in_batches:
+            self._take_time()  # a plugin's own loop
+        averages = {name: meter.avg for name, meter in self.losses.meters.items()}
+        loss = averages.get("loss", trainer._scalars.get("train/loss"))
+        accuracy = averages.get("acc", trainer._scalars.get("train/acc"))
+        entry = {
+            "epoch": trainer.epoch + 1,
+            "loss": None if loss is None else float(loss),
+            "acc": None if accuracy is None else float(accuracy),
+            "lr": self.epoch_lr,
+            "seconds": self.epoch_seconds,
+        }
+        self.history.append(entry)
+        if trainer.cfg.VERBOSE and is_main_process():
+            log_line(self._line(entry, trainer.max_epoch))
+        self.batches_done = 0
+        self._in_batches = False
+        self.save(trainer, trainer.epoch + 1)
+
+    def _line(self, entry: dict[str, Any], max_epoch: int) -> str:
+        parts = [f"epoch {entry['epoch']}/{max_epoch} done:"]
+        parts += [f"{key} {entry[key]:.4f}" for key in ("loss", "acc") if entry[key] is not None]
+        parts += [f"lr {entry['lr']:.4e}", f"time {entry['seconds']:.1f} s"]
+        if self.epoch_images and entry["seconds"] > 0:
+            parts.append(f"{self.epoch_images / entry['seconds']:.1f} images/s")
+        return " ".join(parts)
+
+    # ------------------------------------------------------------------------------------------------ the file
+
+    def stopped(self, trainer: Any, stop: Interrupted) -> None:
+        """A signal stopped the run: save what can be saved and say what to do."""
+        path = Path(trainer.output_dir) / STATE_FILE
+        if self._in_batches:
+            self._take_time()
+            self.save(trainer, trainer.epoch)
+        where = f"epoch {trainer.epoch + 1}, batch {self.batches_done}" if self._in_batches else "the last epoch's end"
+        if path.is_file():
+            print(f"{stop.name}: stopped; state saved to {path} ({where}); the same command goes on from there")
+        else:
+            print(f"{stop.name}: stopped before there was anything to save")
+
+    def save(self, trainer: Any, epoch: int) -> None:
+        """Write the rolling file.
+
+        Args:
+            trainer: the trainer.
+            epoch: epochs done; `batches_done` of the next one are done as well.
+        """
+        if not is_main_process():
+            return
+        models = {n: m.state_dict() for n, m in trainer._models.items() if m is not None}
+        optims = {n: o.state_dict() for n, o in trainer._optims.items() if o is not None}
+        scheds = {n: s.state_dict() for n, s in trainer._scheds.items() if s is not None}
+        scaler = trainer.scaler.state_dict() if hasattr(trainer.scaler, "state_dict") else None
+        state = {
+            "format": _FORMAT,
+            "epoch": epoch,
+            "batches_done": self.batches_done,
+            "models": models,
+            "optims": optims,
+            "scheds": scheds,
+            "scaler": scaler,
+            "random_epoch": self.epoch_random,
+            "random_now": get_random_state(),
+            "best_result": float(trainer.best_result),
+            "results": trainer.results,
+            "history": self.history,
+            "losses": self.losses.state_dict(),
+            "epoch_lr": self.epoch_lr,
+            "epoch_seconds": self.epoch_seconds,
+            "epoch_images": self.epoch_images,
+            "train_seconds": self.train_seconds,
+            "eval_seconds": self.eval_seconds,
+            "steps": self.steps,
+            "images": self.images,
+            "start_utc": self.start_utc,
+            "config": nested_config(trainer.cfg),
+            "extra": trainer.extra_state(),
+        }
+        save_torch({key: plain(value, key) for key, value in state.items()}, Path(trainer.output_dir) / STATE_FILE)
+
+    def resume(self, trainer: Any, directory: str, any_config: bool) -> int | None:
+        """Go on from the rolling file of a folder.
+
+        Args:
+            trainer: the trainer, with models registered.
+            directory: the folder.
+            any_config: go on even if the configuration has changed (the folder was named by the user).
+
+        Returns:
+            Epochs done, or None when the folder has no such file.
+
+        Raises:
+            ValueError: the file is damaged, does not fit, or is of a run with another configuration.
+        """
+        path = Path(directory) / STATE_FILE
+        if not path.is_file():
+            return None
+        state = load_checkpoint(path)
+        if not isinstance(state, dict) or state.get("format") != _FORMAT:
+            raise ValueError(f"{path} was not written by this version; remove it to go on from the last checkpoint")
+        self._compare_config(state["config"], trainer.cfg, directory, any_config)
+        have, want = sorted(state["models"]), sorted(n for n, m in trainer._models.items() if m is not None)
+        if have != want:
+            raise ValueError(f"{path} holds the models {have}, but this trainer has {want}")
+        for name, model_state in state["models"].items():
+            load_state_dict(trainer._models[name], model_state, str(path))
+        for kind, targets in (("optims", trainer._optims), ("scheds", trainer._scheds)):
+            for name, part in state[kind].items():
+                if targets.get(name) is not None:
+                    targets[name].load_state_dict(part)
+        if state["scaler"] is not None and hasattr(trainer.scaler, "load_state_dict"):
+            trainer.scaler.load_state_dict(state["scaler"])
+        trainer.best_result = state["best_result"]
+        trainer.results = state["results"]
+        trainer.load_extra_state(state["extra"])
+        self._load_own(state)
+        done = f"{state['epoch']} epochs" + (f" and {self.batches_done} batches" if self.batches_done else "")
+        print(f"Resumed from {path}: {done} done")
+        return int(state["epoch"])
+
+    def _load_own(self, state: dict[str, Any]) -> None:
+        for name in ("history", "train_seconds", "eval_seconds", "steps", "images", "start_utc"):
+            setattr(self, name, state[name])
+        self.batches_done = state["batches_done"]
+        if self.batches_done:
+            for name in ("epoch_lr", "epoch_seconds", "epoch_images"):
+                setattr(self, name, state[name])
+            self.losses = MetricMeter()
+            self.losses.load_state_dict(state["losses"])
+            self.epoch_random = state["random_epoch"]
+            self._resumed_random = state["random_now"]
+        else:
+            set_random_state(state["random_now"])
+
+    @staticmethod
+    def _compare_config(old: dict, cfg: Any, directory: str, any_config: bool) -> None:
+        before, now = dict(_flat(old)), dict(_flat(nested_config(cfg)))
+        changed = sorted(k for k in before.keys() | now.keys() if before.get(k) != now.get(k) and k not in _FREE_KEYS)
+        if before.get("OPTIM.MAX_EPOCH") != now.get("OPTIM.MAX_EPOCH"):
+            print(f"OPTIM.MAX_EPOCH was {before.get('OPTIM.MAX_EPOCH')}, is now {now.get('OPTIM.MAX_EPOCH')}")
+        if not changed:
+            return
+        told = ", ".join(f"{key} was {before.get(key)!r}, is {now.get(key)!r}" for key in changed[:3])
+        if not any_config:
+            raise ValueError(
+                f"the output folder {directory} holds an unfinished run of another configuration ({told}); choose "
+                f"another --output-dir, remove that folder, or pass --resume {directory} to go on from it nevertheless"
+            )
+        print(f"Going on with another configuration: {told}" + (", ..." if len(changed) > 3 else ""))
+
+
+def remove_state(output_dir: str | os.PathLike) -> None:
+    """Remove the rolling file: the run is complete."""
+    (Path(output_dir) / STATE_FILE).unlink(missing_ok=True)
+
+
+def _flat(node: dict, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

@@ -1,0 +1,74 @@
+"""Old checkpoints hold optimiser and scheduler objects. Here is what stands in for them: nothing that can act.
+
+torch's weights-only unpickler asks by name for every class a file mentions. Names of the kinds below are answered
+with an empty class made on the spot; the real class is never looked up, imported or called. All others are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+# What upstream's checkpoints were seen to mention besides tensors.
+_INERT_PREFIXES = ("torch.optim.", "dassl.optim.", "numpy.", "yacs.config.")
+_INERT_DICTS = ("collections.defaultdict",)
+_INERT_NAMES = ("dict", "builtins.dict", "__builtin__.dict", "list", "builtins.list", "__builtin__.list")
+
+
+class Inert:
+    """Takes any arguments and any state, and forgets them."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Inert:
+        return super().__new__(cls)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+class InertDict(dict):
+    """A dict whose constructor ignores its arguments (a defaultdict's factory)."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+
+
+def placeholder_for(name: str) -> type | None:
+    """An inert class that answers to the dotted name, or None if the name must be refused."""
+    if name in _INERT_DICTS:
+        base: type = InertDict
+    elif name.startswith(_INERT_PREFIXES) or name in _INERT_NAMES:
+        base = Inert
+    else:
+        return None
+    module, _, leaf = name.rpartition(".")
+    return type(leaf, (base,), {"__module__": module or "builtins", "__qualname__": leaf})
+
+
+@contextmanager
+def allowed_placeholders(classes: Iterable[type]) -> Iterator[None]:
+    """Let torch's weights-only unpickler see these classes, for the length of a block."""
+    before = torch.serialization.get_safe_globals()
+    torch.serialization.add_safe_globals(list(classes))
+    try:
+        yield
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(before)
+
+
+def without_placeholders(value: Any) -> Any:
+    """A copy in which every stand-in has become None."""
+    if isinstance(value, Inert):
+        return None
+    if isinstance(value, dict):
+        items = ((k, without_placeholders(v)) for k, v in value.items())
+        return dict(items) if isinstance(value, InertDict) else type(value)(items)
+    if isinstance(value, (list, tuple)):
+        return type(value)(without_placeholders(v) for v in value)
+    return value
