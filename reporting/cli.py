@@ -17,7 +17,7 @@ from reporting.compare import compare
 from reporting.options import Options
 from reporting.paper import Paper
 from reporting.records import RunTree, read_runs
-from reporting.render import FORMATS, SUFFIXES
+from reporting.render import FORMATS, SUFFIXES, remarks
 from reporting.report import Report
 
 PROTOCOLS = ["base2new", "xd", "dg", "fewshot", "ablation"]
@@ -120,11 +120,14 @@ def run(args: argparse.Namespace) -> int:
     tree = read_runs(args.folder)
     _check(args, tree)
     report = make_report(args, tree)
-    shown = "text" if args.output else args.format or "text"
-    sys.stdout.write(FORMATS[shown](report))
-    if shown == "csv":
-        for line in report.missing + report.incomplete + report.problems + report.notes:
-            print(line, file=sys.stderr)
+    if args.format and args.output:
+        shown = None  # one format into files; without --format the table is printed as well
+    else:
+        shown = args.format or "text"
+        sys.stdout.write(FORMATS[shown](report))
+    if shown in (None, "csv"):
+        for heading, lines in remarks(report):
+            print(f"{heading}: " + "; ".join(lines), file=sys.stderr)
     for path in args.output:
         write(path, FORMATS[args.format or SUFFIXES[path.suffix.lower()]](report))
     if args.plot:

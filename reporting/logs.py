@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, pstdev
 
-from reporting.records import RECORD_NAME, read_record
+from reporting.records import RECORD_NAME, is_passed_over, read_record
 
 LOG_NAME = "log.txt"
 END_MARKERS = ("Finish training", "Finished training")  # the engine prints the first, some released logs the second
@@ -63,7 +63,7 @@ def newest_log(folder: Path) -> Path | None:
     greatest time is the newest and the bare ``log.txt`` the oldest.
     """
     logs = [path for path in (folder / LOG_NAME, *folder.glob(f"{LOG_NAME}-*")) if path.is_file()]
-    return max(logs, key=lambda path: path.name, default=None)
+    return max(logs, key=_number_aware, default=None)
 
 
 def read_log(path: Path, keyword: str, test_only: bool) -> float:
@@ -132,7 +132,7 @@ def _number_aware(path: Path) -> list[tuple[int, str]]:
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    found = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    found = [path for path in folder.iterdir() if path.is_dir() and not is_passed_over(path.name)]
     return sorted(found, key=_number_aware)
 
 

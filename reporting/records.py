@@ -14,6 +14,7 @@ from typing import Any
 
 SCHEMA_VERSION = 1
 RECORD_NAME = "run.json"
+_SET_ASIDE = re.compile(r"\.old-\d{8}-\d{6}")
 _SEED_FOLDER = re.compile(r"seed\d+")
 _REQUIRED: dict[str, type] = {"status": str, "method": str, "dataset": str, "protocol": dict, "metrics": dict}
 
@@ -66,6 +67,11 @@ class RunTree:
     root: Path
     runs: list[Run] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+
+
+def is_passed_over(name: str) -> bool:
+    """Whether a folder of this name is not looked into: hidden, or an earlier run that was set aside (``--force``)."""
+    return name.startswith(".") or _SET_ASIDE.search(name) is not None
 
 
 def read_record(path: Path) -> Run:
@@ -136,7 +142,7 @@ def read_runs(root: str | Path) -> RunTree:
     """Read every run record below a folder, in a stable order.
 
     Args:
-        root: the folder to search; hidden folders are passed over.
+        root: the folder to search; hidden folders and runs set aside are passed over.
 
     Returns:
         The runs, and a sentence for each record that is unusable and each ``seedN`` folder without a record.
@@ -149,7 +155,7 @@ def read_runs(root: str | Path) -> RunTree:
         raise FileNotFoundError(f"{root}: no such folder; give the folder that holds the runs, e.g. output/base2new")
     tree = RunTree(root)
     for folder, subfolders, files in os.walk(root):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        subfolders[:] = sorted(name for name in subfolders if not is_passed_over(name))
         here = Path(folder)
         if RECORD_NAME in files:
             try:

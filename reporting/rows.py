@@ -19,6 +19,7 @@ DATASETS = [
     *("ImageNet", "Caltech101", "OxfordPets", "StanfordCars", "OxfordFlowers", "Food101", "FGVCAircraft", "SUN397"),
     *("DescribableTextures", "EuroSAT", "UCF101"),
     *VARIANTS,
+    *("Digits", "Mnist5k"),  # the quickstart's
 ]
 
 

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+PAPER = Path(__file__).parents[2] / "reporting" / "paper_tables.json"
+OURS = {"CLIP": "ZeroshotCLIP"}  # the paper's name → ours
 SIDES = {"train_base": "base", "test_new": "new"}
 
 
@@ -85,3 +87,56 @@ def base2new_run(
     return write_run(
         folder, method, dataset, accuracy, seed, SIDES[side], config, eval_only=side == "test_new", **extra
     )
+
+
+def paper_figures() -> dict[str, Any]:
+    """The paper's tables as the project holds them."""
+    return json.loads(PAPER.read_text(encoding="utf-8"))
+
+
+def paper_base2new(root: Path, methods: list[str] | None = None) -> dict[str, Any]:
+    """Write a run for each of the paper's base and new figures (one seed); return the paper's table."""
+    table = paper_figures()["base_to_new"]
+    for dataset, by_method in table.items():
+        if dataset in ("columns", "Average"):
+            continue
+        for name, (base, new, _) in by_method.items():
+            method = OURS.get(name, name)
+            if methods is None or method in methods:
+                base2new_run(root, method, dataset, "train_base", base)
+                base2new_run(root, method, dataset, "test_new", new)
+    return table
+
+
+def transfer_runs(
+    root: Path, method: str, source: str, accuracy: dict[str, float], seeds: tuple[int, ...] = (1, 2, 3), **extra: Any
+) -> None:
+    """Write the training run on a source and its evaluations; ``accuracy`` maps dataset to percent."""
+    for seed in seeds:
+        trained = root / source.lower() / method / "cfg_16shots" / f"seed{seed}"
+        for dataset, value in accuracy.items():
+            if dataset == source:
+                write_run(trained, method, dataset, value, seed, **extra)
+                continue
+            folder = root / "evaluation" / method / f"cfg_16shots_{source}" / dataset.lower() / f"seed{seed}"
+            write_run(
+                folder,
+                method,
+                dataset,
+                value,
+                seed,
+                shots=-1,
+                eval_only=True,
+                model_dir=str(trained),
+                history=[],
+                **extra,
+            )
+
+
+def fewshot_run(
+    root: Path, method: str, dataset: str, shots: int, accuracy: float, seed: int = 1, **extra: Any
+) -> Path:
+    """Write a run of the few-shot protocol at its usual place."""
+    config = extra.pop("config", "cfg")
+    folder = root / dataset.lower() / f"shots_{shots}" / method / config / f"seed{seed}"
+    return write_run(folder, method, dataset, accuracy, seed, config=config, shots=shots, **extra)
