@@ -121,17 +121,15 @@ def test_runs_as_a_module_without_loading_matplotlib_or_our_other_packages(runs:
     code = (
         "import sys, reporting.cli as c; status = c.main(sys.argv[1:]);"
         "heavy = {'matplotlib', 'numpy', 'scipy', 'torch', 'dassl', 'trainers', 'datasets', 'prompted_clip'};"
-        "sys.exit(status or sorted(heavy & set(sys.modules)) and 'loaded: ' + str(heavy & set(sys.modules)))"
+        "loaded = heavy & set(sys.modules);"
+        "sys.exit(f'loaded: {loaded}' if loaded else status)"
     )
-    plain = subprocess.run(
-        [sys.executable, "-c", code, "base2new", str(runs)], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+
+    def run(*how: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, *how, "base2new", str(runs)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    plain = run("-c", code)
     assert plain.returncode == 0, plain.stderr
-    module = subprocess.run(
-        [sys.executable, "-m", "reporting", "base2new", str(runs)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    module = run("-m", "reporting")
     assert module.returncode == 0 and module.stdout == plain.stdout
