@@ -34,7 +34,7 @@ class DescribableTextures(Benchmark):
                 size=625_000_000,
                 md5="fff73e5086ae6bdbea199a49dfb8a4c1",
                 sha256="e42855a52a4950a3b59612834602aa253914755c95b0cff9ead6d07395f8e205",
-                moves=(("images", "images"), ("imdb", "imdb"), ("labels", "labels")),
+                moves=(("images", "images"),),
             ),
             split_download(
                 "split_zhou_DescribableTextures.json",
@@ -45,7 +45,7 @@ class DescribableTextures(Benchmark):
             ),
         ),
         fallback=bundle("dtd.zip", 626_000_000, "images"),
-        notes="Split 50/20/30 (60/24/36 per class), not the ten official folds in labels/.",
+        notes="Split 50/20/30 (60/24/36 per class), not the ten official folds.",
     )
 
     @classmethod

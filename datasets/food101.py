@@ -34,7 +34,7 @@ class Food101(Benchmark):
                 size=5_000_000_000,
                 md5="85eeb15f3717b99a5da872d97d918f87",
                 sha256="d97d15e438b7f4498f96086a4f7e2fa42a32f2712e87d3295441b2b6314053a4",
-                moves=(("images", "images"), ("meta", "meta")),
+                moves=(("images", "images"),),
             ),
             split_download(
                 "split_zhou_Food101.json",
@@ -44,7 +44,7 @@ class Food101(Benchmark):
             ),
         ),
         fallback=bundle("food101.zip", 5_010_000_000, "images"),
-        notes="Split 50/20/30 (500/200/300 per class), not the official 750/250 lists in meta/.",
+        notes="Split 50/20/30 (500/200/300 per class), not the official 750/250 lists.",
     )
 
     @classmethod

@@ -18,7 +18,8 @@ RETRIES = 5
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 TIMEOUT_SECONDS = (15, 60)  # to connect, between two pieces
-_BLOCK = 1 << 20
+_BLOCK = 1 << 20  # bytes read at once from the disk
+_PIECE = 1 << 16  # bytes read at once from the network: what is lost when a connection breaks
 # answers that another attempt will not change
 _FINAL_STATUS = frozenset((400, 401, 403, 404, 405, 410, 451))
 
@@ -151,7 +152,7 @@ def _fetch_piece(url: str, part: Path) -> None:
             open(part, "ab" if have else "wb") as stream,
             tqdm(total=have + length or None, initial=have, desc=name, unit="B", unit_scale=True, disable=None) as bar,
         ):
-            for block in response.iter_content(_BLOCK):
+            for block in response.iter_content(_PIECE):
                 stream.write(block)
                 bar.update(len(block))
 

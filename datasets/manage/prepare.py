@@ -38,7 +38,7 @@ def prepare(
 
     Raises:
         OSError: no source worked, or the disk is too small. Names the way by hand where there is one.
-        ValueError: an archive is damaged, unsafe or not what was expected.
+        An archive that is damaged, unsafe or not what was expected counts as not to be had.
     """
     facts = dataset.facts
     folder = root / facts.folder
@@ -55,7 +55,7 @@ def prepare(
     for download in needed:
         try:
             _get(dataset, download, root, places, keep=keep)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             problems.append(str(error))
     if problems and facts.fallback and any(dataset.needs(download, folder) for download in facts.downloads):
         print(f"{facts.stem}: {problems[0]}", flush=True)
@@ -63,7 +63,7 @@ def prepare(
         try:
             _get(dataset, facts.fallback, root, places, keep=keep)
             problems = []
-        except OSError as error:
+        except (OSError, ValueError) as error:
             problems.append(str(error))
     if problems:
         raise OSError(f"{facts.stem}: {' '.join(problems)}")
@@ -92,7 +92,10 @@ def _get(dataset: type[Benchmark], download: Download, root: Path, places: Seque
     if given is not None and looks_like_html(given):
         raise OSError(f"{given} is a web page (HTML) and not the archive: delete it and run this again")
     if given is not None:
-        verify(given, download)
+        try:
+            verify(given, download)
+        except ValueError as error:
+            raise ValueError(f"{error}: delete {given} and run this again") from None
         print(f"{download.file}: found {given}", flush=True)
         _install(download, given, folder)
         return

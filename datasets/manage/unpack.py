@@ -55,6 +55,9 @@ def unpack(archive: Path, target: Path, *, nested_tars: bool = False) -> None:
         raise ValueError(f"{archive}: refused, {error}") from None
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise ValueError(f"{archive} is damaged or no archive ({error}): delete it and run prepare again") from None
+    if not any(target.iterdir()):
+        # tarfile takes a file of zeros for an empty archive
+        raise ValueError(f"{archive} is damaged or no archive (nothing is in it): delete it and run prepare again")
 
 
 def _refuse(archive: Path, name: str, reason: str) -> NoReturn:

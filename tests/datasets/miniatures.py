@@ -15,7 +15,7 @@ from scipy.io import savemat
 
 
 class Expected(NamedTuple):
-    """What a miniature must load as: class names in order; images of train, val, test; images of base train and test."""
+    """What a miniature must load as: class names; images of train, val, test; images of base train and base test."""
 
     name: str
     stem: str
@@ -200,7 +200,8 @@ def imagenet_r(folder: Path) -> None:
 
 
 WITH_SPLIT = [
-    Expected("Caltech101", "caltech101", "caltech-101", caltech101, ["face", "leopard", "accordion"], (15, 6, 9), (10, 6)),
+    Expected("Caltech101", "caltech101", "caltech-101", caltech101, ["face", "leopard", "accordion"],
+             (15, 6, 9), (10, 6)),
     Expected("OxfordPets", "oxford_pets", "oxford_pets", oxford_pets, ["abyssinian", "american_bulldog", "bengal"],
              (24, 6, 12), (16, 8)),
     Expected("StanfordCars", "stanford_cars", "stanford_cars", stanford_cars,
@@ -208,7 +209,8 @@ WITH_SPLIT = [
              (24, 6, 12), (16, 8)),
     Expected("OxfordFlowers", "oxford_flowers", "oxford_flowers", oxford_flowers,
              ["pink primrose", "hard-leaved pocket orchid", "canterbury bells"], (15, 6, 9), (10, 6)),
-    Expected("Food101", "food101", "food-101", food101, ["apple_pie", "baby_back_ribs", "waffles"], (15, 6, 9), (10, 6)),
+    Expected("Food101", "food101", "food-101", food101, ["apple_pie", "baby_back_ribs", "waffles"],
+             (15, 6, 9), (10, 6)),
     Expected("SUN397", "sun397", "sun397", sun397, ["abbey", "outdoor apartment_building", "youth_hostel"],
              (24, 6, 12), (16, 8)),
     Expected("DescribableTextures", "dtd", "dtd", dtd, ["banded", "blotchy", "zigzagged"], (15, 6, 9), (10, 6)),

@@ -23,7 +23,8 @@ def test_bytes_are_those_of_published_files(tmp_path: Path) -> None:
     file = tmp_path / "split.json"
     write_split(Split([Item("a/1.jpg", 0, "caf\u00e9")], [], [Item("a/2.jpg", 0, "caf\u00e9")]), file)
     assert file.read_bytes() == (
-        b'{\n    "train": [\n        [\n            "a/1.jpg",\n            0,\n            "caf\\u00e9"\n        ]\n    ],'
+        b'{\n    "train": [\n        [\n            "a/1.jpg",\n            0,\n            "caf\\u00e9"\n        ]\n'
+        b"    ],"
         b'\n    "val": [],\n    "test": [\n        [\n            "a/2.jpg",\n            0,\n            "caf\\u00e9"'
         b"\n        ]\n    ]\n}"
     )
