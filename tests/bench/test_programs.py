@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import results, runner, scale, step
+from bench import results, runner, scale, startup, step
 from bench.job import Job
 from bench.names import class_names
 from bench.pairs import cells
@@ -184,3 +184,8 @@ def test_step_from_end_to_end(tmp_path: Path) -> None:
     assert measured["speedup"] > 0 and measured["ours"]["peak_bytes"] > 0
     assert measured["ours"]["share_of_gemm"] > 0
     assert "| 5 " in done.stdout and path.name in done.stdout
+
+
+def test_startup_wants_a_step(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="before its first step: error: .*nowhere.pt"):
+        startup.seconds_to_first_step(tmp_path / "data", tmp_path / "run", str(tmp_path / "nowhere.pt"))
