@@ -102,6 +102,9 @@ def cells(row: dict[str, Any], unit: str = "step") -> dict[str, str]:
     ours, usual, apart = row["ours"], row["usual"], row["difference"]
     mark = "~" if row["line"] else ""
     ratio = "refused" if row["refused"] else f"{mark}{row['speedup']:.1f}"
+    logits = "–"
+    if apart:  # judged absolutely in float32, relatively in 16 bits
+        logits = f"{apart['logits']:.0e}" if row["precision"] == "fp32" else f"{apart['logits_relative']:.0e} rel."
     memory = "refused" if row["refused"] else f"{mark}{row['memory_ratio']:.1f}"
     shown = {
         "classes": str(row["classes"]),
@@ -115,7 +118,7 @@ def cells(row: dict[str, Any], unit: str = "step") -> dict[str, str]:
         "usual TFLOP": f"{usual['flops'] / 1e12:.3g}" if "flops" in usual else "–",
         "ours TFLOP": f"{ours['flops'] / 1e12:.3g}",
         "share of GEMM": f"{ours['share_of_gemm']:.2f}" if "share_of_gemm" in ours else "–",
-        "logits differ": f"{apart['logits']:.0e}" if apart else "–",
+        "logits differ": logits,
         "gradients differ": f"{apart['gradient']:.0e}" if apart else "–",
     }
     return shown

@@ -119,6 +119,7 @@ def test_a_line_stands_for_what_does_not_fit() -> None:
 def test_cells_mark_lines_and_refusals() -> None:
     measured, lined, refused = (cells(r) for r in (row(50), row(500, line=True), row(50, refused="they disagree")))
     assert measured["ratio"] == "10.0" and measured["logits differ"] == "1e-06"
+    assert cells(row(50, precision="bf16"))["logits differ"] == "1e-07 rel."
     assert lined["ratio"] == "~10.0" and lined["usual s/step"] == "~60" and lined["usual TFLOP"] == "–"
     assert refused["ratio"] == refused["memory ratio"] == "refused"
 
@@ -187,5 +188,5 @@ def test_step_from_end_to_end(tmp_path: Path) -> None:
 
 
 def test_startup_wants_a_step(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="before its first step: error: .*nowhere.pt"):
+    with pytest.raises(RuntimeError, match=r"before its first step: error: .*nowhere\.pt"):
         startup.seconds_to_first_step(tmp_path / "data", tmp_path / "run", str(tmp_path / "nowhere.pt"))
