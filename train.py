@@ -131,7 +131,7 @@ def is_complete(args: argparse.Namespace, record: dict[str, Any] | None, cfg: An
                 f"{cfg.OUTPUT_DIR} holds a complete run with other settings ({'; '.join(differences[:3])}): choose"
                 " another --output-dir, or use --force to keep it aside and run again."
             )
-    elif record["environment"]["command"] != command_line():
+    elif record["environment"]["command"].replace(" --force", "") != command_line():
         return False
     for split, metrics in record["metrics"].items():
         print(f"{split}: accuracy {metrics['accuracy']:.2f}%, macro F1 {metrics['macro_f1']:.2f}%")
@@ -151,8 +151,8 @@ def different_settings(old: dict[str, Any], new: dict[str, Any], prefix: str = "
 
 
 def command_line() -> str:
-    """How this program was called, without what says to call it again."""
-    return " ".join(["train.py", *(a for a in sys.argv[1:] if a != "--force")])
+    """How this program was called, as the run record has it."""
+    return " ".join([os.path.basename(sys.executable), *sys.argv])
 
 
 def set_aside(folder: str) -> None:
@@ -229,7 +229,7 @@ def run_trainer(args: argparse.Namespace, cfg: Any) -> int:
             config=Path(args.config_file).stem,
             eval_only=args.eval_only,
             model_dir=args.model_dir,
-            command=command_line(),
+            load_epoch=getattr(trainer, "epoch_loaded", args.load_epoch),
         )
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -13,6 +14,7 @@ from yacs.config import CfgNode
 from dassl.engine import TrainerX
 from dassl.metrics import compute_accuracy
 from dassl.optim import build_lr_scheduler, build_optimizer
+from dassl.utils.checkpoint import BEST, load_checkpoint, newest_checkpoint, strip_module_prefix
 from prompted_clip import Backbone, ClassPrompts, Prompts, class_prompts, encode_words, load_backbone
 from prompted_clip.precision import resolve_precision
 
@@ -166,6 +168,16 @@ def learner_logits(
     return backbone.logits(image_features, encode_text(prompts))
 
 
+def last_epoch(folder: Path) -> int:
+    """The epoch of the newest checkpoint in a model's folder.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    name = newest_checkpoint(str(folder))
+    return int(str(name).rsplit("-", 1)[-1])
+
+
 class PromptTrainer(TrainerX):
     """Trains a `PromptLearner` on a frozen CLIP.
 
@@ -234,9 +246,34 @@ class PromptTrainer(TrainerX):
             )
         return backbone
 
+    def load_model(self, directory: str, epoch: int | None = None) -> None:
+        """Load the learner's tensors from a run folder, or from a released model's.
+
+        Args:
+            directory: the folder that holds ``<model_name>/model.pth.tar-<epoch>``.
+            epoch: which one; None for the best on validation where there is one, else the last.
+
+        Raises:
+            ValueError: no folder given, or a checkpoint that does not fit.
+            FileNotFoundError: no such checkpoint.
+        """
+        if not directory:
+            raise ValueError(f"{self.cfg.TRAINER.NAME} needs a trained model to test: give its folder as --model-dir.")
+        folder = Path(directory, self.model_name)
+        if epoch is None and not (folder / BEST).is_file():
+            epoch = last_epoch(folder)
+        path = folder / (BEST if epoch is None else f"model.pth.tar-{epoch}")
+        checkpoint = load_checkpoint(path)
+        try:
+            self.learner.load_state_dict(strip_module_prefix(checkpoint["state_dict"]))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        self.epoch_loaded = checkpoint.get("epoch", epoch)
+        print(f"Loaded {self.model_name} from {path} (epoch {self.epoch_loaded})")
+
     def forward_backward(self, batch: dict[str, Any]) -> dict[str, float]:
         """One step of cross entropy over the run's class names."""
-        images, labels = self.parse_batch_train(batch)
+        images, labels, *_ = self.parse_batch_train(batch)
         logits = self.logits(images)
         loss = F.cross_entropy(logits, labels)
         if self.scaler is None:

@@ -45,8 +45,9 @@ class CoOpLearner(PromptLearner):
             raise ValueError(f"CLASS_TOKEN_POSITION is {position!r}: expected {', '.join(POSITIONS)}.")
         spec = backbone.spec
         words = encode_words(ctx_init) if ctx_init else []
-        n_ctx = len(words) or n_ctx
+        # a number that cannot be is a mistake, also where the words' number counts in its place
         check_count("N_CTX", n_ctx, 1, spec.context_length - 4, f"the text tower has {spec.context_length} positions")
+        n_ctx = len(words) or n_ctx
         copies = (len(classnames),) if csc else ()
         if words:
             context = backbone.embed_tokens(words).cpu().expand(*copies, -1, -1).clone()

@@ -1,0 +1,48 @@
+"""A small CLIP on disk, real digits, and the configuration of a run on them."""
+
+import pytest
+
+import datasets
+import trainers
+from dassl.config import get_cfg_default
+from tests.stubs import random_clip, save_state_dict
+from train import HERE
+
+# as many layers as the quickstart's settings have prompts for
+SHAPE = {
+    "embed_dim": 128,
+    "image_resolution": 32,
+    "context_length": 24,
+    "text_layers": 4,
+    "vision_layers": 4,
+    "vision_width": 128,
+}
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory):
+    return save_state_dict(random_clip(11, **SHAPE), tmp_path_factory.mktemp("weights") / "clip.pt")
+
+
+@pytest.fixture(scope="session")
+def data_root(tmp_path_factory):
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture
+def make_config(weights, data_root, tmp_path):
+    """make_config(trainer, *KEY VALUE) → a config of the method's quickstart, on the stub, one epoch of few steps."""
+
+    def make(trainer, *options, out="run"):
+        cfg = get_cfg_default()
+        datasets.add_config(cfg)
+        trainers.add_config(cfg)
+        cfg.merge_from_file(str(HERE / "configs/datasets/digits.yaml"))
+        cfg.merge_from_file(str(HERE / f"configs/trainers/{trainer}/quickstart.yaml"))
+        cfg.TRAINER.NAME = trainer
+        fixed = ["MODEL.BACKBONE.NAME", str(weights), "DATASET.ROOT", str(data_root), "OPTIM.MAX_EPOCH", 1]
+        fixed += ["DATASET.NUM_SHOTS", 2, "OUTPUT_DIR", str(tmp_path / out), "VERBOSE", False]
+        cfg.merge_from_list([*fixed, *options])
+        return cfg
+
+    return make
