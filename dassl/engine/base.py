@@ -289,6 +289,7 @@ class TrainerBase:
             with interrupt.watched():
                 try:
                     self.before_train()
+                    self._run.begin(self)
                     for epoch in range(self.start_epoch, self.max_epoch):
                         self.epoch = epoch
                         self._run.begin_epoch(self)

@@ -17,10 +17,9 @@ import torch
 from dassl.utils.distributed import is_main_process
 from dassl.utils.tools import cpu_name, write_json
 
-from .run_state import nested_config, remove_state, utc_now
+from .run_state import RECORD_FILE, nested_config, remove_state, utc_now
 
 SCHEMA_VERSION = 1
-FILE_NAME = "run.json"
 
 
 def build_run_record(
@@ -100,7 +99,7 @@ def write_run_record(
     Returns:
         The file's path.
     """
-    path = Path(trainer.output_dir) / FILE_NAME
+    path = Path(trainer.output_dir) / RECORD_FILE
     record = build_run_record(trainer, config, eval_only, model_dir, load_epoch)
     if is_main_process():
         write_json(record, str(path))

@@ -16,9 +16,11 @@ from dassl.utils.interrupt import Interrupted
 from dassl.utils.logger import log_line
 from dassl.utils.meters import MetricMeter
 from dassl.utils.rng import get_random_state, set_random_state
+from dassl.utils.tools import read_json
 
 #: The rolling file. Public code loads any file whose name holds "model.pth", so this one's does not.
 STATE_FILE = "resume.pt"
+RECORD_FILE = "run.json"
 _FORMAT = 1
 
 # Keys that may differ between a run and its continuation: they change where and how fast it runs, not what it computes.
@@ -84,10 +86,18 @@ class RunState:
         self.epoch_images = 0
         self.batches_done = 0
         self._resumed_random: dict[str, Any] | None = None  # set: this epoch goes on in its middle
-        self._in_batches = False  # inside, or after, the engine's own loop over an epoch's batches
-        self._clock = time.perf_counter()
+        self._in_batches = False  # the engine's own loop has begun: an epoch can be left and gone on with in its middle
+        self._clock: float | None = None  # None: not in an epoch's batches
 
     # ------------------------------------------------------------------------------------------------ epochs
+
+    def begin(self, trainer: Any) -> None:
+        """Write the rolling file once before the first epoch.
+
+        From then on there always is one, and a run killed at any moment goes on from it.
+        """
+        if trainer.start_epoch < trainer.max_epoch and not (Path(trainer.output_dir) / STATE_FILE).is_file():
+            self.save(trainer, trainer.start_epoch)
 
     def begin_epoch(self, trainer: Any) -> None:
         """Note how things stand before an epoch."""
@@ -103,21 +113,26 @@ class RunState:
 
     def batches(self, loader: Any) -> Iterator[tuple[int, Any]]:
         """The batches that this epoch still has to do, each with its index."""
-        first, random_state = self.batches_done, self._resumed_random
+        for index, batch in self._indexed(loader, self.batches_done, self._resumed_random):
+            self._resumed_random = None
+            self._in_batches = True
+            yield index, batch
         self._resumed_random = None
         self._in_batches = True
+
+    @staticmethod
+    def _indexed(loader: Any, first: int, random_state: dict[str, Any] | None) -> Iterator[tuple[int, Any]]:
         if random_state is None:
             yield from enumerate(loader)
-            return
-        if isinstance(loader, Loader):
+        elif isinstance(loader, Loader):
             loader.start_at(first, random_state)
             yield from enumerate(loader, first)
-            return
-        for index, batch in enumerate(loader):  # a plugin's own loader: what was done is loaded and passed over
-            if index >= first:
-                yield index, batch
-            elif index == first - 1:
-                set_random_state(random_state)
+        else:  # a plugin's own loader: what was done is loaded and passed over
+            for index, batch in enumerate(loader):
+                if index >= first:
+                    yield index, batch
+                elif index == first - 1:
+                    set_random_state(random_state)
 
     def batch_done(self, images: int) -> None:
         """Count a training step."""
@@ -127,19 +142,21 @@ class RunState:
         self.epoch_images += images
 
     def _take_time(self) -> None:
+        if self._clock is None:
+            return
         now = time.perf_counter()
         self.epoch_seconds += now - self._clock
         self.train_seconds += now - self._clock
         self._clock = now
 
     def batches_end(self) -> None:
-        """Note the time at the end of an epoch's batches, before anything is evaluated."""
+        """Stop the epoch's clock: what is evaluated after the batches is not training."""
         self._take_time()
+        self._clock = None
 
     def end_epoch(self, trainer: Any) -> None:
         """Add the epoch to the history, say so in one line, write the rolling file."""
-        if not self._in_batches:
-            self._take_time()  # a plugin's own loop
+        self._take_time()
         averages = {name: meter.avg for name, meter in self.losses.meters.items()}
         loss = averages.get("loss", trainer._scalars.get("train/loss"))
         accuracy = averages.get("acc", trainer._scalars.get("train/acc"))
@@ -173,7 +190,7 @@ class RunState:
         if self._in_batches:
             self._take_time()
             self.save(trainer, trainer.epoch)
-        where = f"epoch {trainer.epoch + 1}, batch {self.batches_done}" if self._in_batches else "the last epoch's end"
+        where = f"epoch {trainer.epoch + 1}, batch {self.batches_done}" if self._in_batches else "as of the last epoch"
         if path.is_file():
             print(f"{stop.name}: stopped; state saved to {path} ({where}); the same command goes on from there")
         else:
@@ -201,7 +218,7 @@ class RunState:
             "scheds": scheds,
             "scaler": scaler,
             "random_epoch": self.epoch_random,
-            "random_now": get_random_state(),
+            "random_now": self._resumed_random or get_random_state(),
             "best_result": float(trainer.best_result),
             "results": trainer.results,
             "history": self.history,
@@ -272,6 +289,22 @@ class RunState:
             self._resumed_random = state["random_now"]
         else:
             set_random_state(state["random_now"])
+
+    def take_over_record(self, directory: str, done: int) -> None:
+        """Take history and costs from the record of a run that was complete, if it is of that many epochs.
+
+        Without it, a complete run that is started again would end with a poorer record than it had.
+        """
+        path = Path(directory) / RECORD_FILE
+        if not path.is_file():
+            return
+        record = read_json(str(path))
+        if len(record.get("history", [])) == done:
+            self.history, self.start_utc = record["history"], record["start_utc"]
+            self.train_seconds = record["cost"]["train_seconds"] or 0.0
+            self.eval_seconds = record["cost"]["eval_seconds"] or 0.0
+            self.steps = round(self.train_seconds / (record["cost"]["seconds_per_step"] or 1.0))
+            self.images = round(self.train_seconds * (record["cost"]["images_per_second"] or 0.0))
 
     @staticmethod
     def _compare_config(old: dict, cfg: Any, directory: str, any_config: bool) -> None:

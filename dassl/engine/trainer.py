@@ -130,6 +130,8 @@ class SimpleTrainer(TrainerBase):
                     f"nothing to resume from in {directory}: it has neither a resume.pt nor a checkpoint of each of "
                     f"the models {self.get_model_names()}"
                 )
+            if done:
+                self._run.take_over_record(directory, done)
         return done
 
     def after_epoch(self) -> None:

@@ -1,7 +1,8 @@
-"""A small world for the engine's tests: image files on disk, a dataset of them, a trainer written as a plugin would be."""
+"""A small world for the engine's tests: images on disk, a dataset of them, a trainer written as a plugin would be."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from torch.nn import functional as F
 
 from dassl.config import get_cfg_default
 from dassl.data.datasets import DATASET_REGISTRY, DatasetBase, Datum
-from dassl.engine import TRAINER_REGISTRY, TrainerX
+from dassl.engine import TRAINER_REGISTRY, TrainerX, build_trainer
+from dassl.engine.run_record import write_run_record
 from dassl.metrics import compute_accuracy
 from dassl.optim import build_lr_scheduler, build_optimizer
+from dassl.utils import set_random_seed
 
 CLASSES = ("red", "green", "blue")
 SIZE = 8
@@ -30,7 +33,7 @@ def write_images(
         for label in range(len(CLASSES)):
             for number in range(per_class):
                 pixels = generator.integers(0, 180, (SIZE + 2, SIZE, 3))
-                pixels[..., label] += 70
+                pixels[..., label] += 25
                 folder = root / "shades" / split
                 folder.mkdir(parents=True, exist_ok=True)
                 name = f"{CLASSES[label]}_d{number % domains}_{number}.png"
@@ -92,6 +95,24 @@ class Tiny(TrainerX):
         return {"loss": loss.item(), "acc": compute_accuracy(output, label)[0].item()}
 
 
+@TRAINER_REGISTRY.register()
+class Patient(Tiny):
+    """Takes its time, so that a signal finds it at work."""
+
+    def forward_backward(self, batch: dict[str, Any]) -> dict[str, float]:
+        time.sleep(0.008)
+        return super().forward_backward(batch)
+
+
+def run(cfg: Any) -> Any:
+    """A whole run, as a main program does it; returns the trainer."""
+    set_random_seed(cfg.SEED)
+    trainer = build_trainer(cfg)
+    trainer.train()
+    write_run_record(trainer, "tiny")
+    return trainer
+
+
 def config(root: Path, output: Path, *options: Any) -> Any:
     """A config for `Tiny` on `Shades`, with KEY, value pairs on top."""
     cfg = get_cfg_default()
@@ -100,7 +121,7 @@ def config(root: Path, output: Path, *options: Any) -> Any:
             *("DATASET.ROOT", str(root), "DATASET.NAME", "Shades", "OUTPUT_DIR", str(output), "TRAINER.NAME", "Tiny"),
             *("INPUT.SIZE", (SIZE, SIZE), "INPUT.TRANSFORMS", ("random_resized_crop", "random_flip", "normalize")),
             *("DATALOADER.TRAIN_X.BATCH_SIZE", 4, "DATALOADER.TEST.BATCH_SIZE", 10, "DATALOADER.NUM_WORKERS", 0),
-            *("OPTIM.NAME", "sgd", "OPTIM.LR", 0.05, "OPTIM.LR_SCHEDULER", "cosine", "OPTIM.MAX_EPOCH", 3),
+            *("OPTIM.NAME", "sgd", "OPTIM.LR", 0.01, "OPTIM.LR_SCHEDULER", "cosine", "OPTIM.MAX_EPOCH", 3),
             *("OPTIM.WARMUP_EPOCH", 1, "OPTIM.WARMUP_TYPE", "constant", "USE_CUDA", False, "SEED", 1),
             *options,
         ]
