@@ -8,7 +8,7 @@
 #       xd_test         test that model on another dataset, DATASET
 #       reproduce_xd    test a released model, in the folder WEIGHTS, on DATASET
 #       fewshot         train on all classes, test on them
-# TRAINER as in `python train.py --list`; DATASET is a file name of configs/datasets without .yaml.
+# TRAINER as in `python train.py --list`; DATASET is a file name of configs/datasets without .yaml, or a .yaml file.
 # Environment: DATA    data root (default ./data)           OUTPUT  results (default ./output)
 #              SHOTS   images per class (16)                CFG     configs/trainers/TRAINER/CFG.yaml
 #              LOADEP  epoch to test (best, else last)      SOURCE  dataset that xd_test's model was trained on (imagenet)
@@ -34,6 +34,8 @@ if [ -z "$python" ]; then
 fi
 output=${OUTPUT:-output} shots=${SHOTS:-16} source=${SOURCE:-imagenet}
 cfg=${CFG:?"set CFG to a file name of configs/trainers/$trainer without .yaml"}
+dataset_config=configs/datasets/$dataset.yaml
+case $dataset in *.yaml) dataset_config=$dataset dataset=$(basename "$dataset" .yaml) ;; esac
 read -ra opts <<<"${OPTS:-}"
 
 # run FOLDER CLASSES [ARGUMENT...]
@@ -41,7 +43,7 @@ run() {
     local folder=$1 classes=$2
     shift 2
     "$python" train.py --trainer "$trainer" --root "${DATA:-data}" --seed "$seed" --output-dir "$folder" \
-        --config-file "configs/trainers/$trainer/$cfg.yaml" --dataset-config-file "configs/datasets/$dataset.yaml" \
+        --config-file "configs/trainers/$trainer/$cfg.yaml" --dataset-config-file "$dataset_config" \
         ${FORCE:+--force} "$@" DATASET.NUM_SHOTS "$shots" DATASET.SUBSAMPLE_CLASSES "$classes" "${opts[@]}"
 }
 
