@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from reporting.options import Options
 from reporting.records import RunTree
-from reporting.report import Pair, Report, Row, Table, Variant
+from reporting.report import Report, Row, Table, Variant
 from reporting.rows import DATASETS, Slot, collect, labels, order
-from reporting.stats import Cell, average_cell, hm_cell
+from reporting.stats import Cell, by_pair, hm_cell, whole_average
 
 COLUMNS = ["Base", "New", "HM"]
 _SIDES = {"base": "Base", "new": "New"}
@@ -82,7 +82,10 @@ def build(tree: RunTree, options: Options, ablation: bool = False) -> Report:
         notes=found.notes,
         explanation=explanation,
         runs=found.runs,
-        samples={column: _samples(grid, names, column) for column in COLUMNS},
+        samples={
+            column: {names[v]: by_pair({d: cells[column] for d, cells in grid[v].items()}) for v in found.variants}
+            for column in COLUMNS
+        },
         seedless=found.seedless,
     )
     if options.paper is not None:
@@ -91,27 +94,9 @@ def build(tree: RunTree, options: Options, ablation: bool = False) -> Report:
     return report
 
 
-def _samples(
-    grid: dict[Variant, dict[str, dict[str, Cell | None]]], names: dict[Variant, str], column: str
-) -> dict[str, dict[Pair, float]]:
-    """The figures of a column by row label and (dataset, seed)."""
-    return {
-        names[variant]: {
-            (dataset, seed): value
-            for dataset, cells in by_dataset.items()
-            if (cell := cells[column]) is not None
-            for seed, value in cell.by_seed.items()
-        }
-        for variant, by_dataset in grid.items()
-    }
-
-
 def _average(cells: Sequence[dict[str, Cell | None]], hm_of: str) -> dict[str, Cell | None]:
     """The average row: a column needs a figure from every dataset."""
-    average: dict[str, Cell | None] = {}
-    for column in COLUMNS:
-        found = [cell for row in cells if (cell := row[column]) is not None]
-        average[column] = average_cell(found) if len(found) == len(cells) else None
+    average = {column: whole_average([row[column] for row in cells]) for column in COLUMNS}
     if hm_of == "averages":
         base, new = average["Base"], average["New"]
         average["HM"] = hm_cell(base, new) if base and new else None

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from reporting.base2new import SPREAD
 from reporting.options import Options
 from reporting.records import Run, RunTree
-from reporting.report import Pair, Report, Row, Table, Variant
+from reporting.report import Report, Row, Table, Variant
 from reporting.rows import DATASETS, Slot, collect, order
-from reporting.stats import Cell, average_cell
+from reporting.stats import Cell, by_pair, whole_average
 from reporting.transfer import evaluated_elsewhere
 
 
@@ -85,32 +85,22 @@ def build(tree: RunTree, options: Options) -> Report:
     rows = [Row(dataset, found.names[v], grid[v][dataset]) for dataset in shown for v in found.variants]
     if len(shown) > 1:
         block = f"Average over {len(shown)} datasets"
-        rows += [Row(block, found.names[v], _average(list(grid[v].values())), True) for v in found.variants]
+        averages = {
+            v: {name: whole_average([cells[name] for cells in grid[v].values()]) for name in grid[v][shown[0]]}
+            for v in found.variants
+        }
+        rows += [Row(block, found.names[v], averages[v], True) for v in found.variants]
     table = Table("Few-shot learning, all classes", columns, rows)
     table.mark_best()
     report.tables.append(table)
     for name in columns:
-        report.samples[name] = {found.names[v]: _samples(grid[v], name) for v in found.variants}
+        report.samples[name] = {
+            found.names[v]: by_pair({dataset: cells.get(name) for dataset, cells in grid[v].items()})
+            for v in found.variants
+        }
     if options.paper is not None:
         raise ValueError("--against paper: the paper prints its few-shot results as curves only; leave the flag out")
     return report
-
-
-def _average(cells: Sequence[dict[str, Cell | None]]) -> dict[str, Cell | None]:
-    average: dict[str, Cell | None] = {}
-    for name in cells[0]:
-        present = [cell for row in cells if (cell := row[name]) is not None]
-        average[name] = average_cell(present) if len(present) == len(cells) else None
-    return average
-
-
-def _samples(by_dataset: dict[str, dict[str, Cell | None]], name: str) -> dict[Pair, float]:
-    return {
-        (dataset, seed): value
-        for dataset, cells in by_dataset.items()
-        if (cell := cells.get(name)) is not None
-        for seed, value in cell.by_seed.items()
-    }
 
 
 def _latest_zero_shot(placed: Sequence[tuple[Slot, Run]]) -> list[tuple[Slot, Run]]:

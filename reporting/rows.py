@@ -150,16 +150,19 @@ class Collected:
     incomplete: list[str]
     problems: list[str]
     notes: list[str]
+    place: str = ""
 
     def describe(self, slot: Slot) -> str:
         """A cell in words."""
-        return " · ".join(part for part in (self.names[slot.variant], slot.dataset, slot.column) if part)
+        where = slot.dataset and f"{self.place}{slot.dataset}"
+        return " · ".join(part for part in (self.names[slot.variant], where, slot.column) if part)
 
 
 def collect(
     placed: Sequence[tuple[Slot, Run]],
     options: Options,
     name: Callable[[Sequence[Variant]], dict[Variant, str]] | None = None,
+    place: str = "",
 ) -> Collected:
     """Choose the runs that count, average them over seeds, name the rows.
 
@@ -167,6 +170,7 @@ def collect(
         placed: runs with the slot each belongs to.
         options: what is asked for.
         name: how rows are called; by default the method and what sets its rows apart.
+        place: what a slot's dataset is to the cell, where that needs saying, e.g. "trained on ".
 
     Returns:
         The cells and what was seen on the way.
@@ -179,7 +183,7 @@ def collect(
     for slot, by_seed in chosen.items():
         runs[names[slot.variant]] += by_seed.values()
     seedless = {label for label, group in runs.items() if all(run.is_zero_shot for run in group)}
-    found = Collected(cells, variants, names, runs, seedless, [], problems, notes + mixed_settings(runs))
+    found = Collected(cells, variants, names, runs, seedless, [], problems, notes + mixed_settings(runs), place)
     found.incomplete = incomplete_seeds(cells, found.describe)
     return found
 

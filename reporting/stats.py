@@ -81,6 +81,22 @@ def average_cell(cells: Sequence[Cell]) -> Cell:
     )
 
 
+def whole_average(cells: Sequence[Cell | None]) -> Cell | None:
+    """Average of several datasets' cells, None as soon as one is missing: averages over other datasets mislead."""
+    present = [cell for cell in cells if cell is not None]
+    return average_cell(present) if len(present) == len(cells) else None
+
+
+def by_pair(cells: Mapping[str, Cell | None]) -> dict[tuple[str | int, ...], float]:
+    """The figures of a column's cells by (dataset, seed); ``cells`` maps dataset to cell."""
+    return {
+        (dataset, seed): value
+        for dataset, cell in cells.items()
+        if cell is not None
+        for seed, value in cell.by_seed.items()
+    }
+
+
 @dataclass(frozen=True)
 class Interval:
     """Mean of paired differences and its 95 % interval, in percentage points; bounds are None below two pairs."""

@@ -11,7 +11,7 @@ from reporting.options import Options
 from reporting.records import RECORD_NAME, Run, RunTree, read_record
 from reporting.report import Pair, Report, Row, Table, Variant
 from reporting.rows import DATASETS, VARIANTS, Collected, Slot, collect, order
-from reporting.stats import Cell, average_cell
+from reporting.stats import Cell, by_pair, whole_average
 
 AVERAGE = "Average"
 _SHORT_NAMES = {"dtd": "DescribableTextures"}  # the one dataset folder that is not its registry name in small letters
@@ -121,7 +121,7 @@ def build(tree: RunTree, options: Options, domain: bool = False) -> Report:
         if ((slot.variant, slot.dataset) in rows and slot.column in shown[slot.dataset])
         or (not slot.dataset and slot.column in anywhere)
     ]
-    found = collect(kept, options)
+    found = collect(kept, options, place="trained on ")
     report = Report(
         protocol="dg" if domain else "xd",
         metric=options.metric,
@@ -158,18 +158,11 @@ def _table(report: Report, found: Collected, source: str, targets: Sequence[str]
         cells: dict[str, Cell | None] = {}
         for name, slot in slots.items():
             cells[source_column(name) if name == source else name] = found.cells.get(slot)
-            if slot not in found.cells:
-                origin = f"trained on {source} · " if home else ""
-                report.missing.append(f"{found.names[variant]} · {origin}{name}")
-        pooled = [cell for name in targets if (cell := cells[name]) is not None]
-        cells[AVERAGE] = average_cell(pooled) if len(pooled) == len(targets) else None
+            if slot not in found.cells and found.describe(slot) not in report.missing:
+                report.missing.append(found.describe(slot))  # a zero-shot cell stands in every source's table
+        cells[AVERAGE] = whole_average([cells[name] for name in targets])
         rows.append(Row(source, found.names[variant], cells))
-        samples[found.names[variant]] = {
-            (name, seed): value
-            for name in targets
-            if (cell := cells[name]) is not None
-            for seed, value in cell.by_seed.items()
-        }
+        samples[found.names[variant]] = by_pair({name: cells[name] for name in targets})
     kind = "Domain generalisation" if domain else "Cross-dataset transfer"
     table = Table(f"{kind} from {source}", [source_column(source), *targets, AVERAGE], rows, block_name="Source")
     table.mark_best()

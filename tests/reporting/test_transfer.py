@@ -82,6 +82,23 @@ def test_there_and_back_are_two_tables(tmp_path: Path) -> None:
     assert report.missing == []
 
 
+def test_zero_shot_stands_in_every_table_and_is_missing_once(tmp_path: Path) -> None:
+    for source, target in (("Digits", "Mnist5k"), ("Mnist5k", "Digits")):
+        transfer_runs(tmp_path, "MaPLe", source, {source: 90.0, target: 60.0})
+    write_run(tmp_path / "zs", "ZeroshotCLIP", "Digits", 55.0, parameters=0)
+    report = build(tmp_path)
+    there, back = report.tables
+    assert there.row("Digits", "ZeroshotCLIP").cells["Digits (source)"].mean == 55.0
+    assert back.row("Mnist5k", "ZeroshotCLIP").cells["Digits"].mean == 55.0
+    assert report.missing == ["ZeroshotCLIP · Mnist5k"]
+
+
+def test_a_missing_seed_is_named_with_its_source(tmp_path: Path) -> None:
+    transfer_runs(tmp_path, "MaPLe", "Digits", {"Digits": 90.0, "Mnist5k": 60.0})
+    transfer_runs(tmp_path, "MaPLe", "Digits", {"EuroSAT": 30.0}, seeds=(1, 2))
+    assert build(tmp_path).incomplete == ["MaPLe · trained on Digits · EuroSAT: no run for seed 3"]
+
+
 def test_a_missing_target_is_named_and_leaves_the_average_empty(tmp_path: Path) -> None:
     transfer_runs(tmp_path, "CoOp", "ImageNet", {"ImageNet": 70.0, "EuroSAT": 40.0, "DescribableTextures": 45.0})
     transfer_runs(tmp_path, "MaPLe", "ImageNet", {"EuroSAT": 40.0})
