@@ -194,6 +194,9 @@ class DataManager:
         self.train_loader_u = train_loader(dataset.train_u, node_u) if dataset.train_u else None
         self.val_loader = test_loader(dataset.val) if dataset.val else None
         self.test_loader = test_loader(dataset.test) if dataset.test is not None else None
+        for loader in (self.train_loader_x, self.train_loader_u, self.val_loader, self.test_loader):
+            if loader is not None and isinstance(loader.dataset, DatasetWrapper):
+                loader.dataset.repair_hint = getattr(dataset, "repair_hint", "")
         self._num_classes = dataset.num_classes
         self._num_source_domains = len(cfg.DATASET.SOURCE_DOMAINS)
         self._lab2cname = dataset.lab2cname

@@ -31,6 +31,8 @@ class DatasetWrapper(Dataset):
 
     #: Memory for decoded images. `build_data_loader` shares DATALOADER.CACHE_MB out among its worker processes.
     cache_bytes: int = 0
+    #: What to do about an image that cannot be read; ends the error message. `DataManager` takes it from the dataset.
+    repair_hint: str = ""
 
     def __init__(
         self,
@@ -105,7 +107,12 @@ class DatasetWrapper(Dataset):
         cached = self._cache.get(path)
         if cached is not None:
             return cached.copy()  # a transform may work in place
-        image = read_image(path)
+        try:
+            image = read_image(path)
+        except OSError as error:
+            if not self.repair_hint:
+                raise
+            raise type(error)(f"{error}; {self.repair_hint}") from None
         size = image.width * image.height * 3
         if self.is_train and self._cached + size <= self.cache_bytes:
             self._cache[path] = image.copy()
