@@ -125,6 +125,9 @@ class CfgNode(_YacsNode):
                 if isinstance(known, _YacsNode) and known.is_new_allowed():
                     result[key] = value
                     continue
+                while isinstance(value, dict) and len(value) == 1:  # a whole new section: name the key in it
+                    (leaf, value) = next(iter(value.items()))
+                    name = f"{name}.{leaf}"
                 near = nearest_key(name, list(iter_keys(self)))
                 hint = f"; did you mean {near}?" if near else ""
                 raise KeyError(f"unknown config key {name}{where}{hint}")

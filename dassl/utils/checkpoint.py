@@ -57,7 +57,7 @@ def load_checkpoint(fpath: str | os.PathLike) -> Any:
     path = Path(fpath)
     if not path.is_file():
         raise FileNotFoundError(_missing(path))
-    placeholders: dict[str, type] = {}
+    placeholders: dict[str, Any] = {}
     for _ in range(64):  # one round per class of a legacy file
         try:
             with allowed_placeholders(placeholders.values()):
@@ -112,12 +112,12 @@ def plain(value: Any, where: str = "") -> Any:
 
     Dict and list subclasses become dicts and lists, NumPy scalars and arrays become numbers and tensors.
     """
+    if isinstance(value, np.generic):  # before float: NumPy's float64 is one
+        return value.item()
     if value is None or isinstance(value, (bool, int, float, str, bytes, torch.dtype, torch.device, torch.Size)):
         return value
     if isinstance(value, torch.Tensor):
         return value.detach()
-    if isinstance(value, np.generic):
-        return value.item()
     if isinstance(value, np.ndarray):
         return torch.from_numpy(value.copy())
     if isinstance(value, OrderedDict):

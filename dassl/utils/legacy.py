@@ -14,7 +14,6 @@ import torch
 
 # What upstream's checkpoints were seen to mention besides tensors.
 _INERT_PREFIXES = ("torch.optim.", "dassl.optim.", "numpy.", "yacs.config.")
-_INERT_DICTS = ("collections.defaultdict",)
 _INERT_NAMES = ("dict", "builtins.dict", "__builtin__.dict", "list", "builtins.list", "__builtin__.list")
 
 
@@ -31,30 +30,29 @@ class Inert:
         pass
 
 
-class InertDict(dict):
-    """A dict whose constructor ignores its arguments (a defaultdict's factory)."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__()
+def _empty_dict(*args: Any) -> dict:
+    """Stands in for defaultdict: torch fills in the items afterwards, and does so for exactly this type."""
+    return {}
 
 
-def placeholder_for(name: str) -> type | None:
-    """An inert class that answers to the dotted name, or None if the name must be refused."""
-    if name in _INERT_DICTS:
-        base: type = InertDict
-    elif name.startswith(_INERT_PREFIXES) or name in _INERT_NAMES:
-        base = Inert
-    else:
+_empty_dict.__module__, _empty_dict.__qualname__ = "collections", "defaultdict"
+
+
+def placeholder_for(name: str) -> Any | None:
+    """Something inert that answers to the dotted name, or None if the name must be refused."""
+    if name == "collections.defaultdict":
+        return _empty_dict
+    if not name.startswith(_INERT_PREFIXES) and name not in _INERT_NAMES:
         return None
     module, _, leaf = name.rpartition(".")
-    return type(leaf, (base,), {"__module__": module or "builtins", "__qualname__": leaf})
+    return type(leaf, (Inert,), {"__module__": module or "builtins", "__qualname__": leaf})
 
 
 @contextmanager
-def allowed_placeholders(classes: Iterable[type]) -> Iterator[None]:
-    """Let torch's weights-only unpickler see these classes, for the length of a block."""
+def allowed_placeholders(stand_ins: Iterable[Any]) -> Iterator[None]:
+    """Let torch's weights-only unpickler see these stand-ins, for the length of a block."""
     before = torch.serialization.get_safe_globals()
-    torch.serialization.add_safe_globals(list(classes))
+    torch.serialization.add_safe_globals(list(stand_ins))
     try:
         yield
     finally:
@@ -67,8 +65,7 @@ def without_placeholders(value: Any) -> Any:
     if isinstance(value, Inert):
         return None
     if isinstance(value, dict):
-        items = ((k, without_placeholders(v)) for k, v in value.items())
-        return dict(items) if isinstance(value, InertDict) else type(value)(items)
+        return type(value)((k, without_placeholders(v)) for k, v in value.items())
     if isinstance(value, (list, tuple)):
         return type(value)(without_placeholders(v) for v in value)
     return value
