@@ -1,0 +1,1 @@
+"""Parts of the mini CLIP pretraining: glyphs from fonts, images, captions, training and evaluation."""
