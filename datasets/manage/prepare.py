@@ -48,7 +48,10 @@ def prepare(
     places = [folder, root, *([archives] if archives else [])]
     _check_disk(folder, needed, places)
     problems = []
-    if facts.fallback and needed and (given := _at_hand(facts.fallback, places)):
+    # a repackaged copy may be named like the original (in another case, which some disks do not tell apart)
+    names = {download.file.lower() for download in facts.downloads}
+    own_name = facts.fallback is not None and facts.fallback.file.lower() not in names
+    if facts.fallback and own_name and needed and (given := _at_hand(facts.fallback, places)):
         # the user has brought the repackaged dataset: no need to try its other sources
         _install(facts.fallback, given, folder)
         needed = [download for download in needed if dataset.needs(download, folder)]
@@ -61,7 +64,7 @@ def prepare(
         print(f"{facts.stem}: {problems[0]}", flush=True)
         print(f"{facts.stem}: trying the repackaged dataset {facts.fallback.file}", flush=True)
         try:
-            _get(dataset, facts.fallback, root, places, keep=keep)
+            _fetch_and_install(facts.fallback, folder, keep=keep)
             problems = []
         except (OSError, ValueError) as error:
             problems.append(str(error))
@@ -102,6 +105,10 @@ def _get(dataset: type[Benchmark], download: Download, root: Path, places: Seque
     if download.file == CLASSNAMES:
         _get_classnames(download, root, folder)
         return
+    _fetch_and_install(download, folder, keep=keep)
+
+
+def _fetch_and_install(download: Download, folder: Path, *, keep: bool) -> None:
     fetched = folder / _DOWNLOADS / download.file
     fetch(download, fetched)
     _install(download, fetched, folder)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import datasets
 import pytest
+
+import datasets
 from dassl.config import get_cfg_default
 from dassl.data import DataManager
 

@@ -187,6 +187,18 @@ def test_repackaged_dataset_when_its_own_sources_are_gone(
     assert prepare(case, root) == 0
 
 
+def test_repackaged_copy_of_the_same_name(server: Server, root: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    """Caltech101: the user's own caltech-101.zip is the original, not the copy of that name."""
+    case = ALL[0]
+    cls = DATASET_REGISTRY.get(case.name)
+    fallback = cls.facts.fallback
+    serve(case, server, tmp_path / "source", monkeypatch)
+    assert fallback.file == cls.facts.downloads[0].file
+    monkeypatch.setattr(cls, "facts", dataclasses.replace(cls.facts, fallback=fallback))
+    (root / "caltech-101.zip").write_bytes(server.pages.pop("/caltech-101.zip").content)
+    assert prepare(case, root) == 0
+
+
 def test_no_source_left_says_what_to_do_by_hand(
     server: Server, root: Path, tmp_path: Path, monkeypatch: Any, capsys: pytest.CaptureFixture
 ) -> None:
