@@ -36,8 +36,9 @@ PRECISIONS = ("auto", "fp32", "fp16", "bf16", "amp", "fp64")
 def resolve_precision(name: str, device: torch.device | str) -> Precision:
     """Turn a precision name into number formats for a device.
 
-    ``auto`` is fp16 on CUDA (what the paper's configurations use) and fp32 elsewhere. ``amp`` keeps the residual
-    stream in float32 and does matrix products in float16 on CUDA, bfloat16 elsewhere.
+    ``auto`` is fp16 on CUDA (what the paper's configurations use) and fp32 elsewhere. ``bf16`` does matrix products in
+    bfloat16 and keeps the residual stream in float32, whose sums bfloat16's 8 bits would wear down. ``amp`` does the
+    same in float16 with a scaled loss on CUDA, and is ``bf16`` elsewhere.
 
     Raises:
         ValueError: for an unknown name.
@@ -50,5 +51,7 @@ def resolve_precision(name: str, device: torch.device | str) -> Precision:
     if name == "amp":
         compute = torch.float16 if kind == "cuda" else torch.bfloat16
         return Precision(name, compute, torch.float32, scaled=compute is torch.float16)
-    dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "fp64": torch.float64}[name]
+    if name == "bf16":
+        return Precision(name, torch.bfloat16, torch.float32)
+    dtype = {"fp32": torch.float32, "fp16": torch.float16, "fp64": torch.float64}[name]
     return Precision(name, dtype, dtype)

@@ -52,7 +52,7 @@ class PromptLearner(nn.Module):
         """The name that a parameter has in published checkpoints of the method."""
         return name
 
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
         """The learner's tensors under their published names."""
         return {self.checkpoint_key(k): v for k, v in super().state_dict(*args, **kwargs).items()}
 

@@ -7,6 +7,7 @@ from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
 from prompted_clip import Backbone, Prompts, class_prompts, encode_words
+from prompted_clip.classnames import Position
 from trainers.base import PromptLearner, PromptTrainer, check_count, random_prompts
 
 POSITIONS = ("end", "middle", "front")
@@ -38,7 +39,7 @@ class CoOpLearner(PromptLearner):
     """
 
     def __init__(
-        self, backbone: Backbone, classnames: list[str], *, n_ctx: int, csc: bool, ctx_init: str, position: str
+        self, backbone: Backbone, classnames: list[str], *, n_ctx: int, csc: bool, ctx_init: str, position: Position
     ) -> None:
         super().__init__()
         if position not in POSITIONS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
-from torch import Tensor
+from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from dassl.data.data_manager import build_data_loader
@@ -29,8 +29,8 @@ class LinearClassifier(PromptLearner):
 
     def __init__(self, n_classes: int, width: int) -> None:
         super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(n_classes, width))
-        self.bias = torch.nn.Parameter(torch.zeros(n_classes))
+        self.weight = nn.Parameter(torch.zeros(n_classes, width))
+        self.bias = nn.Parameter(torch.zeros(n_classes))
 
     def forward(self, image_features: Tensor | None = None) -> Prompts:
         return Prompts()
@@ -43,6 +43,7 @@ class LinearProbe(PromptTrainer):
     It knows the classes by number, not by name, so that a trained one serves no other set of classes.
     """
 
+    learner: LinearClassifier
     node = "LINEAR_PROBE"
     model_name = "linear_probe"
 
@@ -56,7 +57,7 @@ class LinearProbe(PromptTrainer):
         self.learner = LinearClassifier(self.num_classes, self.backbone.spec.embed_dim).to(self.device)
         self.register_model(self.model_name, self.learner)
 
-    def train(self) -> None:
+    def train(self) -> None:  # type: ignore[override]
         """Fit on the training images (test transform, in order), then test."""
         self.before_train()
         features, labels = self._features_of(self.dm.dataset.train_x)
@@ -70,6 +71,16 @@ class LinearProbe(PromptTrainer):
             self.learner.bias.copy_(torch.from_numpy(bias))
         self.save_model(self.epoch, self.output_dir)
         self.after_train()
+
+    def load_model(self, directory: str, epoch: int | None = None) -> None:
+        """Load a fitted classifier.
+
+        Raises:
+            ValueError: the new classes are asked for, of which a classifier of base classes knows nothing.
+        """
+        if self.cfg.DATASET.SUBSAMPLE_CLASSES == "new":
+            raise ValueError("LinearProbe knows its classes by number, so that a trained one cannot serve new classes.")
+        super().load_model(directory, epoch)
 
     def model_inference(self, input: Tensor) -> Tensor:
         """(B, 3, H, W) images → (B, C) scores."""
@@ -102,4 +113,5 @@ class LinearProbe(PromptTrainer):
             images, batch_labels = self.parse_batch_test(batch)
             features.append(self.backbone.encode_image(images).cpu())
             labels.append(batch_labels.cpu())
-        return torch.cat(features).numpy(), torch.cat(labels).numpy()
+        # in double precision, L-BFGS ends nearer to the optimum
+        return torch.cat(features).double().numpy(), torch.cat(labels).numpy()

@@ -63,7 +63,16 @@ class ZeroshotCLIP(PromptTrainer):
             learner.classes = learner.classes.to(self.device)
         self.learner = self.ensemble[0]
 
-    def train(self) -> None:
+    def load_model(self, directory: str, epoch: int | None = None) -> None:
+        """There is nothing to load: CLIP is as it is.
+
+        Raises:
+            ValueError: a folder of a trained model was given.
+        """
+        if directory:
+            raise ValueError(f"{self.cfg.TRAINER.NAME} trains nothing, so it takes no --model-dir.")
+
+    def train(self) -> None:  # type: ignore[override]
         """Test without training."""
         self.before_train()
         self.after_train()
