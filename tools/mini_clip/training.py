@@ -57,7 +57,7 @@ class Recipe:
         bf16: run the towers in bfloat16; weights and loss stay float32.
     """
 
-    steps: int = 4500
+    steps: int = 2500
     batch_size: int = 128
     peak_lr: float = 1e-3
     warmup_steps: int = 200
@@ -123,7 +123,7 @@ class Trainee(nn.Module):
         """Captions, all of `vocabulary`'s words, to unit features (C, embed_dim)."""
         tokens = torch.stack([self._tokenize(text) for text in texts])
         ends = tokens.argmax(1)
-        embedded = self.rows[torch.searchsorted(self.ids, tokens[:, : int(ends.max()) + 1])]  # (C, L, D)
+        embedded = self.rows[torch.searchsorted(self.ids, tokens[:, : int(ends.max()) + 1].contiguous())]  # (C, L, D)
         return F.normalize(towers.encode_text(self.clip, embedded, ends, dtype).float(), dim=1)
 
     def _tokenize(self, text: str) -> torch.Tensor:
