@@ -58,7 +58,7 @@ class TrainerBase:
         """One entry per finished epoch: ``epoch`` (from 1), ``loss``, ``acc`` (%), ``lr``, ``seconds``."""
         return self._run.history
 
-    # ------------------------------------------------------------------------------------------------ models
+    # ---- models
 
     def register_model(self, name: str = "model", model: Any = None, optim: Any = None, sched: Any = None) -> None:
         """Put a model in the trainer's care: mode, checkpoints, steps.
@@ -115,7 +115,7 @@ class TrainerBase:
         unique = {id(p): p for model in models for p in model.parameters() if p.requires_grad}
         return sum(p.numel() for p in unique.values())
 
-    # ------------------------------------------------------------------------------------------------ steps
+    # ---- steps
 
     def update_lr(self, names: str | list[str] | None = None) -> None:
         """One step of each schedule; plugins call it at the last batch of an epoch."""
@@ -167,7 +167,7 @@ class TrainerBase:
         self.model_backward(loss)
         self.model_update(names)
 
-    # ------------------------------------------------------------------------------------------------ scalars
+    # ---- scalars
 
     def init_writer(self, log_dir: str) -> None:
         """Open a TensorBoard writer, unless there is one. (Imported here: tensorboard's import is slow.)"""
@@ -189,7 +189,7 @@ class TrainerBase:
         if self._writer is not None:
             self._writer.add_scalar(tag, scalar_value, global_step)
 
-    # ------------------------------------------------------------------------------------------------ checkpoints
+    # ---- checkpoints
 
     def save_model(
         self,
@@ -276,7 +276,7 @@ class TrainerBase:
     def load_extra_state(self, state: dict[str, Any]) -> None:
         """Restore what `extra_state` returned."""
 
-    # ------------------------------------------------------------------------------------------------ life cycle
+    # ---- life cycle
 
     def train(self, start_epoch: int, max_epoch: int) -> None:
         """Run the epochs. SIGTERM and SIGINT stop after the batch in hand, with everything saved.

@@ -89,7 +89,7 @@ class RunState:
         self._in_batches = False  # the engine's own loop has begun: an epoch can be left and gone on with in its middle
         self._clock: float | None = None  # None: not in an epoch's batches
 
-    # ------------------------------------------------------------------------------------------------ epochs
+    # ---- epochs
 
     def begin(self, trainer: Any) -> None:
         """Write the rolling file once before the first epoch.
@@ -182,7 +182,7 @@ class RunState:
             parts.append(f"{self.epoch_images / entry['seconds']:.1f} images/s")
         return " ".join(parts)
 
-    # ------------------------------------------------------------------------------------------------ the file
+    # ---- the file
 
     def stopped(self, trainer: Any, stop: Interrupted) -> None:
         """A signal stopped the run: save what can be saved and say what to do."""

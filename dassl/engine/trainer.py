@@ -76,7 +76,7 @@ class SimpleTrainer(TrainerBase):
                 print(f"Using {device} of {count} GPUs: one process uses one")
         return device
 
-    # ------------------------------------------------------------------------------------------------ building
+    # ---- building
 
     def check_cfg(self, cfg: Any) -> None:
         """Refuse a config that this trainer cannot work with. Default: none."""
@@ -97,7 +97,7 @@ class SimpleTrainer(TrainerBase):
         """Make and register the model, its optimiser and its schedule."""
         raise NotImplementedError(f"{type(self).__name__} must define build_model")
 
-    # ------------------------------------------------------------------------------------------------ life cycle
+    # ---- life cycle
 
     def train(self) -> None:  # type: ignore[override]
         """Run all epochs that are still to be done."""
@@ -207,7 +207,7 @@ class SimpleTrainer(TrainerBase):
             raise ValueError(f"dataset {self.cfg.DATASET.NAME} has no {split} split to test on")
         return loaders[split]
 
-    # ------------------------------------------------------------------------------------------------ batches
+    # ---- batches
 
     def parse_batch_test(self, batch: dict[str, Any]) -> tuple[Any, torch.Tensor]:
         """Input and label, on the device."""

@@ -23,6 +23,9 @@ def member(
     return info, data
 
 
+Member = tuple[tarfile.TarInfo, bytes]
+
+
 def make_tar(path: Path, *members: Member, mode: Any = "w:gz") -> Path:
     with tarfile.open(path, mode) as file:
         for info, data in members:

@@ -132,7 +132,7 @@ def test_load_pretrained_weights(tmp_path: Path, capsys: pytest.CaptureFixture) 
         load_pretrained_weights(model, str(tmp_path / "o.pth"))
 
 
-# ---------------------------------------------------------------------------------------------- files that are no good
+# ---- files that are no good
 
 
 def test_missing(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_payload_is_refused_and_not_run(tmp_path: Path, kind: str, form: str) ->
     assert not mark.exists()
 
 
-# ---------------------------------------------------------------------------------------------- upstream's old pickles
+# ---- upstream's old pickles
 
 
 def old_release() -> tuple[types.ModuleType, type]:
@@ -273,7 +273,7 @@ def test_old_checkpoint_with_a_payload_beside_its_objects_is_refused(tmp_path: P
     assert not mark.exists()
 
 
-# ---------------------------------------------------------------------------------------------- disk full
+# ---- disk full
 
 
 def _save_under_limit(folder: str) -> None:
