@@ -12,7 +12,8 @@ path=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 template=${2:-}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-export OUTPUT=${OUTPUT:-output/own_images} SEEDS=${SEEDS:-1 2 3} CFG=${CFG:-quickstart}
+name=$(basename "${path%.csv}")
+export OUTPUT=${OUTPUT:-output/own_images/$name} SEEDS=${SEEDS:-1 2 3} CFG=${CFG:-quickstart}
 if [ -z "${PYTHON:-}" ]; then
     PYTHON=python3
     [ ! -x .venv/bin/python ] || PYTHON=.venv/bin/python
@@ -20,7 +21,6 @@ fi
 export PYTHON
 
 # A dataset is a config file: this one is written for the occasion.
-name=$(basename "${path%.csv}")
 mkdir -p "$OUTPUT"
 "$PYTHON" - "$path" "$template" >"$OUTPUT/$name.yaml" <<'PYTHON'
 import json, sys

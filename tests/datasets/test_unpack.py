@@ -78,7 +78,11 @@ def test_links_in_zips(tmp_path: Path) -> None:
     refused(tmp_path, buffer.getvalue(), "is a link or a device")
 
 
-@pytest.mark.parametrize("archive", [tar_of(FILES, "w:gz")[:60], zip_of(FILES)[:-30], b"\x00" * 2000, b"hello", b""])
+@pytest.mark.parametrize(
+    "archive",
+    [tar_of(FILES, "w:gz")[:60], zip_of(FILES)[:-30], b"\x00" * 2000, b"hello", b""],
+    ids=["cut tar", "cut zip", "zeros", "text", "empty"],
+)
 def test_damaged(tmp_path: Path, archive: bytes) -> None:
     (tmp_path / "archive").write_bytes(archive)
     with pytest.raises(ValueError, match="is damaged or no archive"):
