@@ -193,9 +193,7 @@ def _runs(wanted: Wanted, protocol: Protocol, method: str, config: str) -> Itera
                     yield _run(wanted, step, method, config, dataset, images, seed)
 
 
-def _transfer(
-    wanted: Wanted, method: str, config: str, targets: Sequence[str], shots: int, seed: int
-) -> Iterator[Run]:
+def _transfer(wanted: Wanted, method: str, config: str, targets: Sequence[str], shots: int, seed: int) -> Iterator[Run]:
     for source in dict.fromkeys(wanted.sources):
         # without training, the source is one more target
         step = "xd_test" if is_zero_shot(method) else "xd_train"

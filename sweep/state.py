@@ -70,7 +70,8 @@ def answers(record: dict[str, Any], run: Run) -> bool:
     script = next((index for index, word in enumerate(words) if word.endswith("train.py")), None)
     if script is None:
         return False
-    have, want = question(words[script + 1 :], ""), question(run.arguments, run.setting.output)
+    asked = " ".join(run.arguments).split(" ")  # as the record has it: values with blanks fall apart
+    have, want = question(words[script + 1 :], ""), question(asked, run.setting.output)
     if len(have) != len(want):
         return False
     if run.needs:  # the tree of results may have been moved as a whole
