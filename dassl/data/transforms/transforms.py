@@ -122,7 +122,7 @@ def _train_steps(node: Any, chosen: list[str], size: tuple[int, int]) -> list[An
     if "randomgrayscale" in chosen:
         steps.append(T.RandomGrayscale(p=node.RGS_P))
     if "gaussian_blur" in chosen:
-        if node.GB_K // 2 >= min(size):
+        if min(size) <= node.GB_K // 2:
             raise ValueError(f"INPUT.GB_K is {node.GB_K}, too large a blur for images of INPUT.SIZE {size}")
         steps.append(T.RandomApply([T.GaussianBlur(node.GB_K)], p=node.GB_P))
     steps.append(T.ToTensor())
