@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
@@ -12,6 +13,9 @@ from dassl.data.data_manager import build_data_loader
 from dassl.engine import TRAINER_REGISTRY
 from prompted_clip import Prompts
 from trainers.base import PromptLearner, PromptTrainer
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 #: Inverse regularisation strengths that are tried on the validation images, as in the paper's coarse sweep.
 STRENGTHS = (1e6, 1e4, 1e2, 1.0, 1e-2, 1e-4, 1e-6)
@@ -96,6 +100,8 @@ class LinearProbe(PromptTrainer):
         return best
 
     def _fit(self, features: np.ndarray, labels: np.ndarray, strength: float) -> LogisticRegression:
+        from sklearn.linear_model import LogisticRegression  # here: its import takes a second of every run's start
+
         return LogisticRegression(C=strength, max_iter=self.cfg.TRAINER.LINEAR_PROBE.MAX_ITER).fit(features, labels)
 
     @torch.no_grad()
