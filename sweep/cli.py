@@ -200,15 +200,15 @@ def finish(args: argparse.Namespace, progress: Progress, code: int) -> int:
     return code
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Carry out a command line.
+def run(arguments: Sequence[str], root: Path = ROOT) -> int:
+    """Carry out a command line for the project in a folder.
 
     Returns:
         the exit code.
     """
     own, options = split_options(arguments)
     args = parser().parse_args(own)
-    plan = make_plan(wanted_from(args, options))
+    plan = make_plan(wanted_from(args, options, root))
     workers = 0 if args.slurm else len(slots_of(args))
     if args.force and not args.dry_run:
         set_aside(plan)
@@ -226,10 +226,10 @@ def run(arguments: Sequence[str]) -> int:
     return finish(args, progress, code)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Entry point: a mistake becomes one sentence and exit code 2."""
     try:
-        return run(sys.argv[1:] if arguments is None else arguments)
+        return run(sys.argv[1:] if arguments is None else arguments, root)
     except BrokenPipeError:  # the reader of a pipe has seen enough, as in `--dry-run | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
