@@ -156,4 +156,5 @@ def required_file(stem: str, *candidates: Path, raw: bool = False) -> Path:
 
 def to_datums(items: Sequence[Item], images: str) -> list[Datum]:
     """Items with paths relative to `images` → the engine's data points with absolute paths, domain 0."""
-    return [Datum(impath=os.path.join(images, item.path), label=item.label, classname=item.classname) for item in items]
+    prefix = os.path.join(images, "")
+    return [Datum(impath=prefix + item.path, label=item.label, classname=item.classname) for item in items]

@@ -8,7 +8,7 @@ from pathlib import Path
 from dassl.data.datasets import DATASET_REGISTRY
 
 from .base import Benchmark
-from .facts import Counts, Download, Facts
+from .facts import Counts, Download, Facts, Finding
 from .listing import classes_from_folders
 from .sources import bundle, split_download
 from .splits import Split, three_way
@@ -65,6 +65,14 @@ class EuroSAT(Benchmark):
         notes="The RGB images in the folder 2750. Zenodo's EuroSAT_RGB.zip is another file whose folder EuroSAT_RGB "
         "must be renamed to 2750.",
     )
+
+    @classmethod
+    def mistakes(cls, folder: Path) -> list[Finding]:
+        """Zenodo's archive, whose folder has another name."""
+        other, place = folder / "EuroSAT_RGB", folder / cls.facts.images
+        if other.is_dir() and not place.exists():
+            return [Finding(f"{other} has the name of Zenodo's archive", f"mv {other} {place}")]
+        return []
 
     @classmethod
     def make_split(cls, folder: Path, rng: random.Random) -> Split:

@@ -78,7 +78,8 @@ class ImageNet(Benchmark):
     @classmethod
     def arrange(cls, folder: Path) -> None:
         """Sort the validation images into class folders."""
-        moved = sort_validation(folder / "images" / "val", folder / DEVKIT)
+        val = folder / "images" / "val"
+        moved = sort_validation(val, folder / DEVKIT) if val.is_dir() else 0
         if moved:
             print(f"{cls.facts.stem}: {moved} validation images sorted into class folders")
 

@@ -143,6 +143,11 @@ def _other_spelling(facts: Facts, name: str, root: Path) -> Path | None:
     """A folder under the root that is probably this dataset under a name of another spelling."""
     if not root.is_dir():
         return None
+    for download in facts.downloads:
+        for source, place in download.moves:
+            # the archive's own folder, moved as a whole (FGVCAircraft's data/)
+            if place == "." and (root / source).is_dir():
+                return root / source
     wanted = {_plain(facts.stem), _plain(facts.folder), _plain(name)}
     return next((root / other for other in subfolders(root) if _plain(other) in wanted), None)
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+
+from dassl.utils import lock_output_dir
 
 from ..base import Benchmark
 from ..facts import Download
@@ -15,6 +18,7 @@ from .download import check_space, fetch, verify
 from .unpack import locate, looks_like_html, move_into, unpack
 
 _DOWNLOADS = ".downloads"
+_UNPACKING = ".unpacking-"
 
 
 def prepare(
@@ -45,32 +49,67 @@ def prepare(
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [*facts.downloads, *(facts.raw if raw else ())]
     needed = [download for download in wanted if force or dataset.needs(download, folder)]
-    places = [folder, root, *([archives] if archives else [])]
-    _check_disk(folder, needed, places)
+    problems = []
+    if needed:
+        places = [folder, root, *([archives] if archives else [])]
+        with _alone(facts.stem, folder):
+            _check_disk(folder, needed, places)
+            problems = _bring(dataset, needed, root, places, keep=keep)
+    try:
+        dataset.arrange(folder)
+    except (OSError, ValueError) as error:
+        problems.append(str(error))
+    if problems:
+        raise OSError(f"{facts.stem}: {' '.join(problems)}")
+
+
+def _bring(
+    dataset: type[Benchmark], needed: list[Download], root: Path, places: list[Path], *, keep: bool
+) -> list[str]:
+    """Get what is needed, by way of the repackaged dataset if it must be. Returns what could not be had, and why."""
+    facts, folder = dataset.facts, places[0]
     problems = []
     # a repackaged copy may be named like the original (in another case, which some disks do not tell apart)
     names = {download.file.lower() for download in facts.downloads}
     own_name = facts.fallback is not None and facts.fallback.file.lower() not in names
-    if facts.fallback and own_name and needed and (given := _at_hand(facts.fallback, places)):
+    if facts.fallback and own_name and (given := _at_hand(facts.fallback, places)):
         # the user has brought the repackaged dataset: no need to try its other sources
-        _install(facts.fallback, given, folder)
+        _install(facts.fallback, given, folder, extras=needed)
         needed = [download for download in needed if dataset.needs(download, folder)]
     for download in needed:
         try:
-            _get(dataset, download, root, places, keep=keep)
+            _get(download, root, places, keep=keep)
         except (OSError, ValueError) as error:
             problems.append(str(error))
-    if problems and facts.fallback and any(dataset.needs(download, folder) for download in facts.downloads):
+    lacking = [download for download in facts.downloads if dataset.needs(download, folder)]
+    if problems and facts.fallback and lacking:
         print(f"{facts.stem}: {problems[0]}", flush=True)
         print(f"{facts.stem}: trying the repackaged dataset {facts.fallback.file}", flush=True)
         try:
-            _fetch_and_install(facts.fallback, folder, keep=keep)
-            problems = []
+            _fetch_and_install(facts.fallback, folder, keep=keep, extras=lacking)
         except (OSError, ValueError) as error:
-            problems.append(str(error))
-    if problems:
-        raise OSError(f"{facts.stem}: {' '.join(problems)}")
-    dataset.arrange(folder)
+            return [*problems, str(error)]
+        if not any(dataset.needs(download, folder) for download in facts.downloads):
+            return []
+    return problems
+
+
+@contextmanager
+def _alone(stem: str, folder: Path) -> Iterator[None]:
+    """One process at a time prepares a dataset; it clears away what a killed one left half unpacked."""
+    waiting = folder / _DOWNLOADS
+    try:
+        lock = lock_output_dir(waiting)
+    except RuntimeError:
+        raise RuntimeError(f"{stem}: another process is preparing {folder}; wait for it to end") from None
+    try:
+        for left in folder.glob(f"{_UNPACKING}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+    finally:
+        if [entry.name for entry in waiting.iterdir()] == [".lock"]:
+            shutil.rmtree(waiting)
+        lock.release()
 
 
 def _check_disk(folder: Path, needed: Sequence[Download], places: Sequence[Path]) -> None:
@@ -88,7 +127,7 @@ def _at_hand(download: Download, places: Sequence[Path]) -> Path | None:
     return None
 
 
-def _get(dataset: type[Benchmark], download: Download, root: Path, places: Sequence[Path], *, keep: bool) -> None:
+def _get(download: Download, root: Path, places: Sequence[Path], *, keep: bool) -> None:
     """Find or fetch one download and put its content into place."""
     folder = places[0]
     given = _at_hand(download, places)
@@ -108,14 +147,17 @@ def _get(dataset: type[Benchmark], download: Download, root: Path, places: Seque
     _fetch_and_install(download, folder, keep=keep)
 
 
-def _fetch_and_install(download: Download, folder: Path, *, keep: bool) -> None:
+def _fetch_and_install(download: Download, folder: Path, *, keep: bool, extras: Sequence[Download] = ()) -> None:
     fetched = folder / _DOWNLOADS / download.file
     fetch(download, fetched)
-    _install(download, fetched, folder)
+    try:
+        _install(download, fetched, folder, extras=extras)
+    except ValueError:
+        # it would fail the next time as well
+        fetched.unlink()
+        raise
     if not keep:
-        fetched.unlink(missing_ok=True)
-        if not any(fetched.parent.iterdir()):
-            fetched.parent.rmdir()
+        fetched.unlink()
 
 
 def _get_classnames(download: Download, root: Path, folder: Path) -> None:
@@ -140,14 +182,21 @@ def _get_classnames(download: Download, root: Path, folder: Path) -> None:
         print(f"{CLASSNAMES}: rebuilt from the class folders and CLIP's own list of names", flush=True)
 
 
-def _install(download: Download, source: Path, folder: Path) -> None:
-    """Unpack into a temporary neighbour and move into place, so that a folder in place is a whole one."""
+def _install(download: Download, source: Path, folder: Path, extras: Sequence[Download] = ()) -> None:
+    """Unpack into a temporary neighbour and move into place, so that a folder in place is a whole one.
+
+    Args:
+        download: what the file is.
+        source: the file.
+        folder: the dataset's folder.
+        extras: single files (the split file) to take from the archive as well if they are in it, and right.
+    """
     if download.kind == "file":
         for _, place in download.moves:
             shutil.copyfile(source, folder / f".{place}.part")
             move_into(folder / f".{place}.part", folder / place)
         return
-    with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder) as temporary:
+    with tempfile.TemporaryDirectory(prefix=_UNPACKING, dir=folder) as temporary:
         tree = Path(temporary)
         unpack(source, tree, nested_tars=download.nested == "*.tar")
         if download.nested and download.nested != "*.tar":
@@ -162,3 +211,8 @@ def _install(download: Download, source: Path, folder: Path) -> None:
             if found == tree:
                 (folder / place).mkdir(parents=True, exist_ok=True)
             move_into(found, folder / place)
+        for extra in extras:
+            found = locate(tree, extra.file) if extra.kind == "file" else None
+            if found is not None:
+                verify(found, extra)
+                move_into(found, folder / extra.moves[0][1])

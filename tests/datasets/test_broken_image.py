@@ -53,6 +53,7 @@ def test_named_with_the_way_out(part: str, how: str, workers: int, root: Path) -
     with pytest.raises(OSError, match=r"; run: python -m datasets check dtd --deep$") as caught:
         for _ in loader:
             pass
+    loader.close()
     assert path in str(caught.value) and "\n" not in str(caught.value)
     if how == "missing":
         assert isinstance(caught.value, FileNotFoundError)

@@ -161,6 +161,22 @@ def test_folder_of_another_spelling(other: str, ready: Any, check: Any, root: Pa
     assert check("food101")[0] == 0
 
 
+def test_aircraft_not_moved_out_of_the_archive(ready: Any, check: Any, root: Path) -> None:
+    (root / "fgvc-aircraft-2013b").mkdir()
+    ready("fgvc_aircraft").rename(root / "fgvc-aircraft-2013b" / "data")
+    code, said = check("fgvc_aircraft")
+    assert code == 1 and fixes(said) == [f"mv {root}/fgvc-aircraft-2013b/data {root}/fgvc_aircraft"]
+    mend(said)
+    assert check("fgvc_aircraft")[0] == 0
+
+
+def test_eurosat_from_zenodo(ready: Any, check: Any) -> None:
+    folder = ready("eurosat")
+    (folder / "2750").rename(folder / "EuroSAT_RGB")
+    code, said = check("eurosat")
+    assert code == 1 and f"mv {folder}/EuroSAT_RGB {folder}/2750" in fixes(said)
+
+
 def test_archive_that_is_not_unpacked(root: Path, check: Any) -> None:
     (root / "eurosat").mkdir()
     (root / "eurosat" / "EuroSAT.zip").write_bytes(b"PK\x03\x04")

@@ -7,6 +7,8 @@ import hashlib
 import json
 import random
 import shutil
+import subprocess
+import sys
 from collections import namedtuple
 from pathlib import Path
 from typing import Any
@@ -185,6 +187,48 @@ def test_repackaged_dataset_when_its_own_sources_are_gone(
     (root / "stanford_cars").mkdir()
     (root / "stanford_cars" / "stanford_cars.zip").write_bytes(zip_of(files))
     assert prepare(case, root) == 0
+
+
+def test_split_file_from_the_repackaged_copy(server: Server, root: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    """Every source of its own is closed: the copy gives the images, and the split file, which is checked."""
+    cls = DATASET_REGISTRY.get("EuroSAT")
+    fallback = cls.facts.fallback
+    serve(EUROSAT, server, tmp_path / "source", monkeypatch)
+    content = zip_of(files_under(tmp_path / "source" / "eurosat", "eurosat"))
+    server.pages.clear()
+    copy = dataclasses.replace(fallback, urls=(server.add("/copy.zip", content),), size=0)
+    monkeypatch.setattr(cls, "facts", dataclasses.replace(cls.facts, fallback=copy))
+    assert prepare(EUROSAT, root) == 0
+    assert leftovers(root) == []
+
+
+def test_refused_archive_is_not_kept(server: Server, root: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    """A download that cannot be unpacked does not stand in the way of the next attempt."""
+    cls = DATASET_REGISTRY.get("EuroSAT")
+    serve(EUROSAT, server, tmp_path / "source", monkeypatch)
+    good = server.pages["/EuroSAT.zip"]
+    first = dataclasses.replace(cls.facts.downloads[0], md5="", sha256="")
+    monkeypatch.setattr(cls, "facts", dataclasses.replace(cls.facts, downloads=(first, *cls.facts.downloads[1:])))
+    server.pages["/EuroSAT.zip"] = Page(zip_of({"EuroSAT_RGB/Forest/1.jpg": b"x"}))
+    assert prepare(EUROSAT, root) == 2
+    server.pages["/EuroSAT.zip"] = good
+    assert prepare(EUROSAT, root) == 0
+
+
+def test_two_at_once(server: Server, root: Path, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    """A second process is told; what a killed one left is cleared away."""
+    serve(EUROSAT, server, tmp_path / "source", monkeypatch)
+    (root / "eurosat" / ".unpacking-killed" / "2750").mkdir(parents=True)
+    held = "import sys; from dassl.utils import lock_output_dir; lock_output_dir(sys.argv[1]); print(1); input()"
+    folder = str(root / "eurosat" / ".downloads")
+    other = subprocess.Popen([sys.executable, "-c", held, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with other:
+        assert other.stdout is not None and other.stdout.readline()
+        assert prepare(EUROSAT, root) == 2
+        other.communicate(b"\n")
+    assert "another process is preparing" in capsys.readouterr().err
+    assert prepare(EUROSAT, root) == 0
+    assert leftovers(root) == []
 
 
 def test_repackaged_copy_of_the_same_name(server: Server, root: Path, tmp_path: Path, monkeypatch: Any) -> None:
