@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench import flops, weights
@@ -13,7 +12,7 @@ from bench.baseline import UsualCoCoOp, UsualMaPLe
 from bench.job import Job
 from bench.names import class_names
 from prompted_clip import Backbone, Prompts
-from trainers.base import PromptLearner
+from trainers.base import PromptLearner, learner_logits
 from trainers.cocoop import CoCoOpLearner
 from trainers.maple import MultiModalPromptLearner
 
@@ -109,13 +108,7 @@ class OurSide(Side):
         )
 
     def _logits(self, images: Tensor) -> Tensor:
-        if self.prompt_learner.per_image:
-            features = self.backbone.encode_image(images)
-            prompts = self.prompt_learner(F.normalize(features, dim=-1))
-        else:
-            prompts = self.prompt_learner()
-            features = self.backbone.encode_image(images, prompts)
-        return self.backbone.logits(features, self._encode_text(prompts))
+        return learner_logits(self.backbone, self.prompt_learner, images, self._encode_text)
 
     def evaluator(self) -> Callable[[Tensor], Tensor]:
         """As `PromptTrainer` evaluates: class features once, unless each image has its own."""

@@ -152,16 +152,32 @@ class Backbone(nn.Module):
         self.to(device)
         self.requires_grad_(False)
         self.eval()
+        self._compiled = False
+
+    def compile_encoders(self) -> None:
+        """Compile both encoders at their first call (`torch.compile`; on CUDA with CUDA graphs).
+
+        The functions stay the same up to rounding. It takes a minute, and pays on a GPU, where a step at batch 4 is
+        mostly launch overhead.
+        """
+        mode = "reduce-overhead" if self.device.type == "cuda" else "default"
+        self.visual.compile(mode=mode)
+        self.text.compile(mode=mode)
+        self._compiled = True
 
     def encode_image(self, images: Tensor, prompts: Prompts | None = None) -> Tensor:
         """(B, 3, H, W) normalised images → (B, d) features, not normalised, at least float32."""
-        return self.visual(images, prompts).to(self.precision.output)
+        return self._own(self.visual(images, prompts))
 
     def encode_text(
         self, classes: ClassPrompts, prompts: Prompts | None = None, *, chunk: int = 0, recompute: bool = False
     ) -> Tensor:
         """Class prompts → (C, d) features, or (B, C, d) with prompts per image; see `TextTransformer.forward`."""
-        return self.text(classes, prompts, chunk=chunk, recompute=recompute).to(self.precision.output)
+        return self._own(self.text(classes, prompts, chunk=chunk, recompute=recompute))
+
+    def _own(self, features: Tensor) -> Tensor:
+        """The features in the output type, in memory that a later replay of a CUDA graph does not write to."""
+        return features.to(self.precision.output, copy=self._compiled)
 
     def logits(self, image_features: Tensor, text_features: Tensor) -> Tensor:
         """exp(logit_scale) · cos(image, text): (B, d) and (C, d) or (B, C, d) → (B, C)."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass, fields, replace
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 Position = Literal["end", "middle", "front"]
@@ -32,6 +33,23 @@ def tokenizer() -> Any:
 def encode_words(text: str) -> list[int]:
     """Token ids of a text without the start and end tokens; ``_`` counts as a space."""
     return tokenizer().encode(text.replace("_", " "))
+
+
+@dataclass(frozen=True)
+class Padding:
+    """Suffixes of C classes padded to the longest, S.
+
+    Attributes:
+        rows: (C, S) packed row of each place; a padded place repeats its class's last row.
+        places: (T,) the places that are no padding, in the order of the packed rows.
+        causal: (1, C, 1, S, P + S) True where a place may attend.
+        present: (1, C, 1, 1, P + S) True where a key is no padding.
+    """
+
+    rows: Tensor
+    places: Tensor
+    causal: Tensor
+    present: Tensor
 
 
 @dataclass(frozen=True)
@@ -72,8 +90,27 @@ class ClassPrompts:
 
     def to(self, device: torch.device | str) -> ClassPrompts:
         """The same prompts with their index tensors on a device."""
-        moved: dict[str, Any] = {k: v.to(device) for k, v in self.__dict__.items() if isinstance(v, Tensor)}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved: dict[str, Any] = {k: v.to(device) for k, v in values.items() if isinstance(v, Tensor)}
         return replace(self, **moved)
+
+    @cached_property
+    def padding(self) -> Padding:
+        """Where the suffixes lie when each is padded to the longest."""
+        lengths = torch.tensor([length for count, length in self.blocks for _ in range(count)])  # packed order
+        longest = int(lengths.max())
+        steps = torch.arange(longest)
+        starts = self.prefix_length + torch.cumsum(lengths, 0) - lengths
+        present = steps < lengths[:, None]  # (C, S)
+        rows = starts[:, None] + torch.minimum(steps, lengths[:, None] - 1)
+        causal = (steps <= steps[:, None]) & present[:, None]  # (C, S, S)
+        device = self.token_ids.device
+        return Padding(
+            rows=rows.to(device),
+            places=present.flatten().nonzero()[:, 0].to(device),
+            causal=F.pad(causal, (self.prefix_length, 0), value=True)[None, :, None].to(device),
+            present=F.pad(present, (self.prefix_length, 0), value=True)[None, :, None, None].to(device),
+        )
 
     def chunks(self, size: int) -> list[tuple[list[int], ClassPrompts]]:
         """Split into class groups of at most ``size`` (neighbours in length), each with the same shared prefix.

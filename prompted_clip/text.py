@@ -6,10 +6,10 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from prompted_clip.attention import attend_by_length, attend_padded, read_out_by_length, read_out_padded
 from prompted_clip.classnames import ClassPrompts
 from prompted_clip.layers import FrozenLayerNorm, Transformer, cast_tower, frozen_parameter
 from prompted_clip.precision import Precision
@@ -29,7 +29,12 @@ class TextTransformer(nn.Module):
 
     Context tokens enter before the positional embedding is added; deep prompts replace the rows of the context before
     blocks 1 … J−1, without positional embedding (MaPLe, section 3.1).
+
+    Attributes:
+        padded: the form of attention (see prompted_clip/attention.py); None chooses by device.
     """
+
+    padded: bool | None = None
 
     def __init__(
         self,
@@ -106,16 +111,16 @@ class TextTransformer(nn.Module):
         """(N, C, d) features of all classes at once."""
         x = self._embed(classes, context)  # (N, P + T, d_l)
         blocks = self.transformer.blocks
+        padded = x.is_cuda if self.padded is None else self.padded
+        attend, read_out = (attend_padded, read_out_padded) if padded else (attend_by_length, read_out_by_length)
         for k, block in enumerate(blocks):
             if 1 <= k <= len(deep):
                 rows = deep[k - 1].to(x.dtype)[classes.slot_tokens]
                 x = x.index_copy(1, classes.slot_rows, rows.expand(len(x), -1, -1))
             if k < len(blocks) - 1:
-                x = block(x, partial(_attend, classes))
+                x = block(x, partial(attend, classes))
             else:
-                x = block.readout(
-                    x, lambda rows: rows.index_select(1, classes.eos_rows), partial(_attend_readout, classes)
-                )
+                x = block.readout(x, lambda rows: rows.index_select(1, classes.eos_rows), partial(read_out, classes))
         return self.ln_final(x.index_select(1, classes.restore)) @ self.text_projection
 
     def _embed(self, classes: ClassPrompts, context: Tensor | None) -> Tensor:
@@ -128,48 +133,3 @@ class TextTransformer(nn.Module):
         tokens = context[:, owner, classes.slot_tokens].to(x.dtype)  # (N, S, d_l)
         tokens = tokens + positions[classes.slot_rows]
         return x.expand(len(tokens), -1, -1).index_copy(1, classes.slot_rows, tokens)
-
-
-def _attend(classes: ClassPrompts, qkv: Tensor) -> Tensor:
-    """Causal attention on the packed rows: (N, P + T, 3, heads, e) → (N, P + T, heads · e).
-
-    The prefix attends to itself; each class's suffix attends to the prefix and to itself.
-    """
-    n, prefix = len(qkv), classes.prefix_length
-    q, k, v = qkv[:, :prefix].permute(2, 0, 3, 1, 4)  # (N, heads, P, e) each
-    out = [F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2)]
-    start = prefix
-    for count, length in classes.blocks:
-        stop = start + count * length
-        rows = qkv[:, start:stop].unflatten(1, (count, length)).permute(3, 0, 1, 4, 2, 5)  # (3, N, c, heads, s, e)
-        keys, values = (_behind_prefix(p, r) for p, r in ((k, rows[1]), (v, rows[2])))
-        mask = torch.ones(length, prefix + length, dtype=torch.bool, device=qkv.device).tril(prefix)
-        attended = F.scaled_dot_product_attention(rows[0].flatten(0, 1), keys, values, attn_mask=mask)
-        out.append(attended.transpose(1, 2).reshape(n, count * length, -1))
-        start = stop
-    return torch.cat(out, dim=1)
-
-
-def _attend_readout(classes: ClassPrompts, query: Tensor, keys_values: Tensor) -> Tensor:
-    """Attention of the end-of-text rows: (N, C, heads, e), (N, P + T, 2, heads, e) → (N, C, heads · e).
-
-    They come last in their class, so they attend to all of prefix and suffix, without a mask.
-    """
-    n, prefix = len(query), classes.prefix_length
-    k, v = keys_values[:, :prefix].permute(2, 0, 3, 1, 4)
-    out = []
-    start, first = prefix, 0
-    for count, length in classes.blocks:
-        stop = start + count * length
-        rows = keys_values[:, start:stop].unflatten(1, (count, length)).permute(3, 0, 1, 4, 2, 5)
-        keys, values = (_behind_prefix(p, r) for p, r in ((k, rows[0]), (v, rows[1])))
-        q = query[:, first : first + count].flatten(0, 1)[:, :, None]  # (N · c, heads, 1, e)
-        out.append(F.scaled_dot_product_attention(q, keys, values).reshape(n, count, -1))
-        start, first = stop, first + count
-    return torch.cat(out, dim=1)
-
-
-def _behind_prefix(prefix: Tensor, suffix: Tensor) -> Tensor:
-    """(N, heads, P, e) and (N, c, heads, s, e) → (N · c, heads, P + s, e)."""
-    shared = prefix[:, None].expand(-1, suffix.shape[1], -1, -1, -1)
-    return torch.cat([shared, suffix], dim=3).flatten(0, 1)

@@ -29,6 +29,7 @@ def add_config(cfg: CfgNode) -> None:
     """Keys that all methods read."""
     cfg.MODEL.TEXT_CHUNK = 0  # classes per pass of the text tower; 0 for all at once (same result, other memory)
     cfg.MODEL.RECOMPUTE = False  # keep no text activations; compute them again in the backward pass
+    cfg.MODEL.COMPILE = False  # torch.compile for both encoders; on CUDA with CUDA graphs
 
 
 class PromptLearner(nn.Module):
@@ -244,6 +245,8 @@ class PromptTrainer(TrainerX):
                 f"INPUT.SIZE is {tuple(cfg.INPUT.SIZE)}: the backbone {name} takes"
                 f" ({spec.resolution}, {spec.resolution})."
             )
+        if cfg.MODEL.COMPILE:
+            backbone.compile_encoders()
         return backbone
 
     def load_model(self, directory: str, epoch: int | None = None) -> None:

@@ -70,7 +70,7 @@ def learnable(*shape):
 @pytest.mark.parametrize("chunk", [1, 2, 4])
 @pytest.mark.parametrize("recompute", [False, True])
 def test_chunks_and_recomputation_change_nothing(small, position, axis, chunk, recompute):
-    model, backbone = small
+    _, backbone = small
     torch.manual_seed(1)
     leading = {"shared": (), "class": (len(NAMES),), "image": (3,)}[axis]
     text, deep = learnable(*leading, 3, 64), [learnable(3, 64) for _ in range(2)]
@@ -86,9 +86,27 @@ def test_chunks_and_recomputation_change_nothing(small, position, axis, chunk, r
         torch.testing.assert_close(other, plain, atol=1e-10, rtol=1e-9)
 
 
+@pytest.mark.parametrize("axis", ["shared", "class", "image"])
+@pytest.mark.parametrize("names", [NAMES, NAMES[:1], ["cat", "dog"]], ids=["mixed", "one", "equal"])
+def test_the_two_forms_of_attention_agree(small, monkeypatch, axis, names):
+    _, backbone = small
+    torch.manual_seed(4)
+    leading = {"shared": (), "class": (len(names),), "image": (3,)}[axis]
+    text, deep = learnable(*leading, 2, 64), learnable(2, 64)
+    classes = class_prompts(names, context_length=24, n_ctx=2, per_class=axis == "class")
+    prompts = Prompts(text=text, text_deep=[deep], text_axis=axis)
+    results = []
+    for padded in (False, True):
+        monkeypatch.setattr(backbone.text, "padded", padded)
+        features = backbone.encode_text(classes, prompts)
+        results.append((features, *torch.autograd.grad(features.square().sum(), [text, deep])))
+    for by_length, padded in zip(*results, strict=True):
+        torch.testing.assert_close(padded, by_length, atol=1e-10, rtol=1e-9)
+
+
 @pytest.mark.parametrize("axis", ["class", "image"])
 def test_prompts_per_class_or_image_equal_one_pass_each(small, axis):
-    model, backbone = small
+    _, backbone = small
     torch.manual_seed(2)
     names = NAMES[:3]
     text = torch.randn(3, 2, 64, dtype=torch.float64)
@@ -126,7 +144,7 @@ def test_packed_text_equals_padded_text_for_any_names(small, lengths, n_ctx, dep
 
 
 def test_a_thousand_classes(small):
-    model, backbone = small
+    _, backbone = small
     names = [f"thing {i}" for i in range(1000)]
     classes = class_prompts(names, context_length=24, n_ctx=2)
     prompts = Prompts(text=torch.randn(2, 64, dtype=torch.float64))
@@ -165,3 +183,24 @@ def test_nothing_in_the_backbone_trains_and_gelu_is_another_function():
     images = random_images(model, 2)
     other = backbone_of(model, activation="gelu")
     assert not torch.allclose(other.encode_image(images), backbone.encode_image(images), atol=1e-4)
+
+
+@pytest.mark.slow
+def test_compiled_encoders_are_the_same_function():
+    model = random_clip(5)
+    plain, compiled = backbone_of(model), backbone_of(model)
+    compiled.compile_encoders()
+    classes = class_prompts(NAMES, context_length=24, n_ctx=2)
+    torch.manual_seed(0)
+    text = torch.randn(2, 64, requires_grad=True)
+    vision = torch.randn(2, 64, requires_grad=True)
+    prompts = Prompts(text=text, text_deep=[torch.randn(2, 64)], vision=vision)
+    for batch in (3, 2):
+        images = random_images(model, batch)
+        results = []
+        for backbone in (plain, compiled):
+            image, words = backbone.encode_image(images, prompts), backbone.encode_text(classes, prompts)
+            loss = image.square().sum() + words.square().sum()
+            results.append((image, words, *torch.autograd.grad(loss, [text, vision])))
+        for expected, found in zip(*results, strict=True):
+            torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
