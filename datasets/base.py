@@ -46,7 +46,7 @@ class Benchmark(DatasetBase):
         check_subsample(options.SUBSAMPLE_CLASSES)
         self.repair_hint = f"run: python -m datasets check {self.facts.stem} --deep"
         self.fewshot_digest: str | None = None
-        self.template = options.TEMPLATE or type(self).template
+        self.template = checked_template(options.TEMPLATE or type(self).template)
         folder = self.prepare_folder(data_root(options.ROOT))
         self.dataset_dir = str(folder)
         train, val, test = self.chosen_lists(folder, options.NUM_SHOTS, cfg.SEED, options.SUBSAMPLE_CLASSES)
@@ -134,6 +134,15 @@ class Benchmark(DatasetBase):
             self.fewshot_digest = paths_digest(train)
             split = Split(train, val, split.test)
         return tuple(select_classes(subsample, *split))  # type: ignore[return-value]
+
+
+def checked_template(template: str) -> str:
+    """`template` itself; ValueError unless it has one {} and no other braces."""
+    if template.count("{}") != 1 or template.count("{") + template.count("}") != 2:
+        raise ValueError(
+            f"DATASET.TEMPLATE is {template!r}: expected one {{}} where the class name goes, as in {GENERAL_TEMPLATE!r}"
+        )
+    return template
 
 
 def required_file(stem: str, *candidates: Path, raw: bool = False) -> Path:

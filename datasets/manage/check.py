@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from tqdm import tqdm
@@ -213,7 +214,8 @@ def _broken(files: Sequence[str]) -> list[str]:
 
     # decoding releases the interpreter's lock
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = tqdm(
-            pool.map(reason, files), total=len(files), desc="decode", unit="image", leave=False, disable=None
-        )
-        return [result for result in results if result is not None]
+        # in portions: the pool takes in everything that it is given at once
+        portions = (files[start : start + 4096] for start in range(0, len(files), 4096))
+        results = chain.from_iterable(pool.map(reason, portion) for portion in portions)
+        bar = tqdm(results, total=len(files), desc="decode", unit="image", leave=False, disable=None)
+        return [result for result in bar if result is not None]

@@ -42,6 +42,8 @@ def unpack(archive: Path, target: Path, *, nested_tars: bool = False) -> None:
     Raises:
         ValueError: not an archive, damaged, or a member would be written outside `target`.
     """
+    if not hasattr(tarfile, "data_filter"):
+        raise RuntimeError("this Python's tarfile has no data filter: update Python (3.10.12, 3.11.4 or newer)")
     refuse_html(archive)
     target.mkdir(parents=True, exist_ok=True)
     with open(archive, "rb") as stream:
@@ -83,8 +85,6 @@ def _unpack_zip(archive: Path, target: Path) -> None:
 
 
 def _unpack_tar(archive: Path, target: Path, nested_tars: bool) -> None:
-    if not hasattr(tarfile, "data_filter"):
-        raise RuntimeError("this Python's tarfile has no data filter: update Python (3.10.12, 3.11.4 or newer)")
     size = os.path.getsize(archive)
     with (
         open(archive, "rb") as raw,

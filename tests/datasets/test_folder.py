@@ -92,6 +92,12 @@ def test_class_names_that_do_not_fit(own: Path, load: Load) -> None:
         load("Folder", PATH=str(own))
 
 
+@pytest.mark.parametrize("template", ["a photo", "{} and {}", "{name}", "{} {x}"])
+def test_template_without_a_place_for_the_name(own: Path, load: Load, template: str) -> None:
+    with pytest.raises(ValueError, match=r"expected one \{\} where the class name goes"):
+        load("Folder", PATH=str(own), TEMPLATE=template)
+
+
 def test_path_under_the_data_root(root: Path, load: Load) -> None:
     write_images(root / "mine", [f"{name}/{i}.jpg" for name in "ab" for i in range(5)])
     assert load("Folder", PATH="mine").dataset_dir == str(root / "mine")
