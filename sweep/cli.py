@@ -230,6 +230,8 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Entry point: a mistake becomes one sentence and exit code 2."""
     try:
         return run(sys.argv[1:] if arguments is None else arguments, root)
+    except KeyboardInterrupt:  # before anything was started; later, signals are noted and acted on in good order
+        return 128 + signal.SIGINT
     except BrokenPipeError:  # the reader of a pipe has seen enough, as in `--dry-run | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
