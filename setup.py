@@ -21,6 +21,7 @@ setup(
         # openai-clip imports pkg_resources: setuptools 82 no longer has it
         "setuptools>=71,<81",
         "gdown>=5",
+        "requests",
         "tabulate>=0.9",
         "numpy",
         "pillow",
@@ -33,7 +34,20 @@ setup(
         "mlxtend>=0.23",
     ],
     extras_require={
-        "test": ["pytest>=8", "pytest-xdist", "hypothesis>=6.100", "ruff==0.17.6", "mypy==2.4.1", "types-tabulate", "types-tqdm", "types-PyYAML"],
+        "test": [
+            "pytest>=8",
+            "pytest-xdist",
+            "hypothesis>=6.100",
+            # pinned: a newer one may find fault with unchanged code
+            "ruff==0.17.6",
+            "mypy==2.4.1",
+            "types-tabulate",
+            "types-tqdm",
+            "types-PyYAML",
+            "types-requests",
+            "open_clip_torch>=2.24",
+            "submitit>=1.5",
+        ],
         "open_clip": ["open_clip_torch>=2.24"],
         "slurm": ["submitit>=1.5"],
     },

@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--split", default="test", help="the split whose metrics count (default: test)")
     parse.add_argument("--metric", choices=["accuracy", "macro_f1"], default="accuracy", help="default: accuracy")
     parse.add_argument("--source", metavar="NAME", help="xd, dg: dataset a model was trained on, if nothing tells")
-    parse.add_argument("--compare", nargs=2, metavar=("A", "B"), help="A minus B, paired, with a 95 % interval")
+    parse.add_argument("--compare", nargs=2, metavar=("A", "B"), help="A minus B, paired, with a 95 %% interval")
     parse.add_argument(
         "--plot",
         action="append",

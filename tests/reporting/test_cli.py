@@ -133,3 +133,10 @@ def test_runs_as_a_module_without_loading_matplotlib_or_our_other_packages(runs:
     assert plain.returncode == 0, plain.stderr
     module = run("-m", "reporting")
     assert module.returncode == 0 and module.stdout == plain.stdout
+
+
+def test_help_prints(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    assert "95 % interval" in capsys.readouterr().out
