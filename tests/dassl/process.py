@@ -18,23 +18,36 @@ from dassl.utils import load_checkpoint
 from .world import run
 
 
-def _child(cfg: Any, log: Path, prepare: Callable[[], None] | None) -> None:
+def _child(log: Path, work: Callable[[], Any]) -> None:
     os.setpgrp()  # so that a test can signal the run and its data loading processes together
     with open(log, "a", encoding="utf-8", buffering=1) as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
         sys.stdout = sys.stderr = file
+        sys.exit(work())
+
+
+def fork(log: Path, work: Callable[[], Any]) -> Any:
+    """Do some work in a forked process, which needs no second to import everything again.
+
+    Args:
+        log: file that receives what it prints.
+        work: what it does; returns the exit code or None.
+    """
+    process = multiprocessing.get_context("fork").Process(target=_child, args=(log, work))
+    process.start()
+    return process
+
+
+def start(cfg: Any, prepare: Callable[[], None] | None = None) -> Any:
+    """Start a run in a process of its own; its output goes to ``<output>.log``."""
+
+    def work() -> None:
         if prepare is not None:
             prepare()
         run(cfg)
 
-
-def start(cfg: Any, prepare: Callable[[], None] | None = None) -> Any:
-    """Start a run in a forked process; its output goes to ``<output>.log``."""
-    log = Path(cfg.OUTPUT_DIR + ".log")
-    process = multiprocessing.get_context("fork").Process(target=_child, args=(cfg, log, prepare))
-    process.start()
-    return process
+    return fork(Path(cfg.OUTPUT_DIR + ".log"), work)
 
 
 def finish(cfg: Any) -> None:
