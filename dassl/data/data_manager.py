@@ -35,6 +35,7 @@ def build_data_loader(
     tfm: Callable | Sequence[Callable] | None = None,
     is_train: bool = True,
     dataset_wrapper: Callable[..., Any] | None = None,
+    split: str = "",
 ) -> Loader:
     """A loader of dict batches.
 
@@ -50,6 +51,7 @@ def build_data_loader(
         tfm: transform, or list of transforms.
         is_train: see `DatasetWrapper`.
         dataset_wrapper: called as ``wrapper(cfg, data_source, transform=tfm, is_train=is_train)``.
+        split: the split's name, for errors.
 
     Returns:
         The loader. Its `num_workers` is what it really uses: see `worker_count`.
@@ -62,7 +64,7 @@ def build_data_loader(
         raise ValueError(f"batch size is {batch_size}; it must be at least 1")
     if not len(items):
         root = cfg.DATASET.ROOT or "."
-        split = "training" if is_train else "test or validation"
+        split = split or ("training" if is_train else "test")
         where = os.path.abspath(root)
         raise ValueError(f"the {split} split of dataset {cfg.DATASET.NAME!r} has no images; look below {where}")
     sampler = build_sampler(
@@ -164,7 +166,7 @@ class DataManager:
             _print_transform("train", tfm_train)
             _print_transform("test", tfm_test)
 
-        def train_loader(source: Any, node: Any) -> Loader:
+        def train_loader(source: Any, node: Any, split: str) -> Loader:
             return build_data_loader(
                 cfg,
                 sampler_type=node.SAMPLER,
@@ -175,9 +177,10 @@ class DataManager:
                 tfm=tfm_train,
                 is_train=True,
                 dataset_wrapper=dataset_wrapper,
+                split=split,
             )
 
-        def test_loader(source: Any) -> Loader:
+        def test_loader(source: Any, split: str) -> Loader:
             return build_data_loader(
                 cfg,
                 sampler_type=cfg.DATALOADER.TEST.SAMPLER,
@@ -186,14 +189,15 @@ class DataManager:
                 tfm=tfm_test,
                 is_train=False,
                 dataset_wrapper=dataset_wrapper,
+                split=split,
             )
 
         dataset, loaders = self.dataset, cfg.DATALOADER
         node_u = loaders.TRAIN_X if loaders.TRAIN_U.SAME_AS_X else loaders.TRAIN_U
-        self.train_loader_x = train_loader(dataset.train_x, loaders.TRAIN_X)
-        self.train_loader_u = train_loader(dataset.train_u, node_u) if dataset.train_u else None
-        self.val_loader = test_loader(dataset.val) if dataset.val else None
-        self.test_loader = test_loader(dataset.test) if dataset.test is not None else None
+        self.train_loader_x = train_loader(dataset.train_x, loaders.TRAIN_X, "training")
+        self.train_loader_u = train_loader(dataset.train_u, node_u, "unlabelled") if dataset.train_u else None
+        self.val_loader = test_loader(dataset.val, "validation") if dataset.val else None
+        self.test_loader = test_loader(dataset.test, "test") if dataset.test is not None else None
         for loader in (self.train_loader_x, self.train_loader_u, self.val_loader, self.test_loader):
             if loader is not None and isinstance(loader.dataset, DatasetWrapper):
                 loader.dataset.repair_hint = getattr(dataset, "repair_hint", "")

@@ -38,7 +38,11 @@ class OutputLock:
         handle = os.open(Path(self.folder) / _NAME, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
+            if not isinstance(error, BlockingIOError):
+                os.close(handle)
+                print(f"{folder} cannot be locked ({error.strerror}): make sure that no other run uses it")
+                return
             owner = os.read(handle, 32).decode(errors="replace").strip()
             os.close(handle)
             who = f" (process {owner})" if owner else ""

@@ -67,6 +67,17 @@ def test_a_forked_worker_that_outlives_the_run_holds_no_lock(tmp_path: Path) -> 
     worker.join()
 
 
+def test_a_file_system_without_locks_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def unsupported(handle: int, kind: int) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr("dassl.utils.lock.fcntl.flock", unsupported)
+    lock_output_dir(tmp_path / "out").release()
+    assert "cannot be locked (Operation not supported)" in capsys.readouterr().out
+
+
 def test_trainer_takes_the_lock_before_it_loads_anything(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     write_images(tmp_path)
     trainer = Tiny(config(tmp_path, tmp_path / "out"))
