@@ -12,8 +12,8 @@ from bench.baseline import UsualCoCoOp, UsualMaPLe
 from bench.job import Job
 from bench.names import class_names
 from prompted_clip import Backbone, Prompts
-from trainers.base import PromptLearner, learner_logits
 from trainers.cocoop import CoCoOpLearner
+from trainers.learner import PromptLearner, learner_logits
 from trainers.maple import MultiModalPromptLearner
 
 TEMPLATE = "a photo of a"

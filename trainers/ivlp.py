@@ -7,7 +7,9 @@ from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
 from prompted_clip import Backbone, Prompts
-from trainers.base import PromptLearner, PromptTrainer, check_count, init_context, random_prompts
+from trainers.base import PromptTrainer
+from trainers.context import check_count, init_context, random_prompts
+from trainers.learner import PromptLearner
 from trainers.vpt import VisionPrompts
 
 
@@ -86,7 +88,7 @@ class IVLP(PromptTrainer):
 
     def check_cfg(self, cfg: CfgNode) -> None:
         super().check_cfg(cfg)
-        self.needs_vit = cfg.TRAINER.IVLP.PROMPT_DEPTH_VISION > 0  # type: ignore[misc]
+        self.needs_vit = cfg.TRAINER.IVLP.PROMPT_DEPTH_VISION > 0
 
     def build_learner(self, node: CfgNode, classnames: list[str]) -> IVLPLearner:
         return IVLPLearner(

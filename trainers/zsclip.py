@@ -9,7 +9,8 @@ from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
 from prompted_clip import Prompts, text_prompts
-from trainers.base import PromptLearner, PromptTrainer
+from trainers.base import PromptTrainer
+from trainers.learner import PromptLearner
 
 #: Fallback where a dataset names no template of its own.
 GENERAL_TEMPLATE = "a photo of a {}."

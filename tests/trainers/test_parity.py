@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from bench.baseline import UsualCoCoOp, UsualCoOp, UsualIVLP, UsualMaPLe, UsualVPT
 from prompted_clip import Backbone
 from tests.stubs import SHAPES, random_clip, random_images
-from trainers.base import learner_logits
 from trainers.cocoop import CoCoOpLearner
 from trainers.coop import CoOpLearner
 from trainers.ivlp import IVLPLearner
+from trainers.learner import learner_logits
 from trainers.maple import MultiModalPromptLearner
 from trainers.vpt import VPTLearner
 
