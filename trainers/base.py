@@ -27,9 +27,7 @@ def add_config(cfg: CfgNode) -> None:
 
 
 class PromptTrainer(TrainerX):
-    """Trains a `PromptLearner` on a frozen CLIP.
-
-    Subclasses set the class attributes and ``build_learner``.
+    """Trains a `PromptLearner` on a frozen CLIP. Subclasses set the class attributes and ``build_learner``.
 
     Attributes:
         node: name of the method's config node under TRAINER; it has the key PREC.
@@ -92,7 +90,7 @@ class PromptTrainer(TrainerX):
         return backbone
 
     def load_model(self, directory: str, epoch: int | None = None) -> None:
-        """Load ``<directory>/<model_name>/model.pth.tar-<epoch>``; without an epoch the best on validation, else the last.
+        """Load ``<directory>/<model_name>/model.pth.tar-<epoch>``; None: the best on validation, else the last.
 
         Raises:
             ValueError, FileNotFoundError: no folder given, no such checkpoint, or one that does not fit.
