@@ -8,7 +8,6 @@ from collections import OrderedDict
 from typing import Any
 
 import torch
-from torch import nn
 
 from dassl.utils import interrupt
 from dassl.utils.checkpoint import (
@@ -32,6 +31,7 @@ class TrainerBase:
 
     Attributes:
         results: split to the evaluator's full-precision result, of the last `test` of that split.
+        history: one entry per finished epoch: ``epoch`` (from 1), ``loss``, ``acc`` (%), ``lr``, ``seconds``.
     """
 
     cfg: Any
@@ -49,14 +49,11 @@ class TrainerBase:
         self._optims: OrderedDict[str, Any] = OrderedDict()
         self._scheds: OrderedDict[str, Any] = OrderedDict()
         self._writer: Any = None
-        self._scalars: dict[str, float] = {}
-        self._run = RunState()
-        self.results: dict[str, dict[str, Any]] = {}
-
-    @property
-    def history(self) -> list[dict[str, Any]]:
-        """One entry per finished epoch: ``epoch`` (from 1), ``loss``, ``acc`` (%), ``lr``, ``seconds``."""
-        return self._run.history
+        self._last_scalars: dict[str, float] = {}
+        self._run_state = RunState()
+        # For reading. The record is made from the run state, so that a plugin may use these names for itself.
+        self.results = self._run_state.results
+        self.history = self._run_state.history
 
     # ---- models
 
@@ -108,12 +105,6 @@ class TrainerBase:
         for name in self.get_model_names(names):
             if self._models[name] is not None:
                 self._models[name].train(mode == "train")
-
-    def trainable_parameters(self) -> int:
-        """Number of scalars with `requires_grad` in all registered models."""
-        models = [model for model in self._models.values() if isinstance(model, nn.Module)]
-        unique = {id(p): p for model in models for p in model.parameters() if p.requires_grad}
-        return sum(p.numel() for p in unique.values())
 
     # ---- steps
 
@@ -185,7 +176,7 @@ class TrainerBase:
 
     def write_scalar(self, tag: str, scalar_value: Any, global_step: int | None = None) -> None:
         """Write a number for TensorBoard; nothing happens without a writer."""
-        self._scalars[tag] = scalar_value
+        self._last_scalars[tag] = scalar_value
         if self._writer is not None:
             self._writer.add_scalar(tag, scalar_value, global_step)
 
@@ -289,18 +280,18 @@ class TrainerBase:
             with interrupt.watched():
                 try:
                     self.before_train()
-                    self._run.begin(self)
+                    self._run_state.begin(self)
                     for epoch in range(self.start_epoch, self.max_epoch):
                         self.epoch = epoch
-                        self._run.begin_epoch(self)
+                        self._run_state.begin_epoch(self)
                         self.before_epoch()
                         self.run_epoch()
                         self.after_epoch()
-                        self._run.end_epoch(self)
+                        self._run_state.end_epoch(self)
                         interrupt.check()
                     self.after_train()
                 except interrupt.Interrupted as stop:
-                    self._run.stopped(self, stop)
+                    self._run_state.stopped(self, stop)
                     raise SystemExit(128 + stop.signum) from None
         finally:
             self._close_loaders()

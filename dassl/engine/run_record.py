@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from dassl.utils.distributed import is_main_process
 from dassl.utils.tools import cpu_name, write_json
@@ -69,11 +70,11 @@ def build_run_record(
             "fewshot_digest": getattr(dataset, "fewshot_digest", None),
         },
         "metrics": _metrics(trainer),
-        "history": list(trainer.history),
-        "trainable_parameters": trainer.trainable_parameters(),
+        "history": list(trainer._run_state.history),
+        "trainable_parameters": trainable_parameters(trainer),
         "cost": _cost(trainer, eval_only),
         "environment": _environment(trainer),
-        "start_utc": trainer._run.start_utc,
+        "start_utc": trainer._run_state.start_utc,
         "end_utc": utc_now(),
     }
 
@@ -113,8 +114,15 @@ def config_digest(cfg: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(cfg, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def trainable_parameters(trainer: Any) -> int:
+    """Number of scalars with `requires_grad` in all models that a trainer has registered, each counted once."""
+    models = [model for model in trainer._models.values() if isinstance(model, nn.Module)]
+    unique = {id(p): p for model in models for p in model.parameters() if p.requires_grad}
+    return sum(p.numel() for p in unique.values())
+
+
 def _metrics(trainer: Any) -> dict[str, Any]:
-    results = dict(trainer.results)
+    results = dict(trainer._run_state.results)
     full = getattr(trainer.evaluator, "full_result", None)
     if not results and full is not None:
         results[trainer.cfg.TEST.SPLIT] = full  # a plugin's own `test`
@@ -122,13 +130,13 @@ def _metrics(trainer: Any) -> dict[str, Any]:
 
 
 def _cost(trainer: Any, eval_only: bool) -> dict[str, Any]:
-    run = trainer._run
+    run = trainer._run_state
     trained = not eval_only and run.steps > 0 and run.train_seconds > 0
     rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     cuda = trainer.device.type == "cuda"
     return {
         "train_seconds": run.train_seconds if trained else None,
-        "eval_seconds": run.eval_seconds if trainer.results else None,
+        "eval_seconds": run.eval_seconds if run.results else None,
         "seconds_per_step": run.train_seconds / run.steps if trained else None,
         "images_per_second": run.images / run.train_seconds if trained else None,
         "peak_rss_bytes": rss if sys.platform == "darwin" else rss * 1024,

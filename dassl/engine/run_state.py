@@ -65,6 +65,7 @@ class RunState:
 
     Attributes:
         history: one entry per finished epoch.
+        results: split to the full-precision result of its last test.
         train_seconds: time in epochs, over all sessions of the run.
         eval_seconds: time in `test`, likewise.
         steps: training steps done.
@@ -74,6 +75,7 @@ class RunState:
 
     def __init__(self) -> None:
         self.history: list[dict[str, Any]] = []
+        self.results: dict[str, dict[str, Any]] = {}
         self.train_seconds = 0.0
         self.eval_seconds = 0.0
         self.steps = 0
@@ -158,8 +160,8 @@ class RunState:
         """Add the epoch to the history, say so in one line, write the rolling file."""
         self._take_time()
         averages = {name: meter.avg for name, meter in self.losses.meters.items()}
-        loss = averages.get("loss", trainer._scalars.get("train/loss"))
-        accuracy = averages.get("acc", trainer._scalars.get("train/acc"))
+        loss = averages.get("loss", trainer._last_scalars.get("train/loss"))
+        accuracy = averages.get("acc", trainer._last_scalars.get("train/acc"))
         entry = {
             "epoch": trainer.epoch + 1,
             "loss": None if loss is None else float(loss),
@@ -220,7 +222,7 @@ class RunState:
             "random_epoch": self.epoch_random,
             "random_now": self._resumed_random or get_random_state(),
             "best_result": float(trainer.best_result),
-            "results": trainer.results,
+            "results": self.results,
             "history": self.history,
             "losses": self.losses.state_dict(),
             "epoch_lr": self.epoch_lr,
@@ -269,7 +271,6 @@ class RunState:
         if state["scaler"] is not None and hasattr(trainer.scaler, "load_state_dict"):
             trainer.scaler.load_state_dict(state["scaler"])
         trainer.best_result = state["best_result"]
-        trainer.results = state["results"]
         trainer.load_extra_state(state["extra"])
         self._load_own(state)
         done = f"{state['epoch']} epochs" + (f" and {self.batches_done} batches" if self.batches_done else "")
@@ -277,7 +278,9 @@ class RunState:
         return int(state["epoch"])
 
     def _load_own(self, state: dict[str, Any]) -> None:
-        for name in ("history", "train_seconds", "eval_seconds", "steps", "images", "start_utc"):
+        self.history[:] = state["history"]
+        self.results.update(state["results"])
+        for name in ("train_seconds", "eval_seconds", "steps", "images", "start_utc"):
             setattr(self, name, state[name])
         self.batches_done = state["batches_done"]
         if self.batches_done:
@@ -300,7 +303,8 @@ class RunState:
             return
         record = read_json(str(path))
         if len(record.get("history", [])) == done:
-            self.history, self.start_utc = record["history"], record["start_utc"]
+            self.history[:] = record["history"]
+            self.start_utc = record["start_utc"]
             self.train_seconds = record["cost"]["train_seconds"] or 0.0
             self.eval_seconds = record["cost"]["eval_seconds"] or 0.0
             self.steps = round(self.train_seconds / (record["cost"]["seconds_per_step"] or 1.0))

@@ -59,7 +59,7 @@ class SimpleTrainer(TrainerBase):
         self.start_epoch = self.epoch = 0
         self.max_epoch = cfg.OPTIM.MAX_EPOCH
         self.output_dir = cfg.OUTPUT_DIR
-        self._lock = lock_output_dir(self.output_dir, owner=self)
+        self._output_lock = lock_output_dir(self.output_dir, owner=self)
         self.build_data_loader()
         self.build_model()
         self.evaluator = build_evaluator(cfg, lab2cname=self.lab2cname)
@@ -107,7 +107,7 @@ class SimpleTrainer(TrainerBase):
         """Go on from an earlier session of the run if there is one, open the TensorBoard writer."""
         self._check_splits()
         remove_stale_temporaries(self.output_dir)
-        self.start_epoch = self._resume()
+        self.start_epoch = self._resume_run()
         self.init_writer(os.path.join(self.output_dir, "tensorboard"))
         self.time_start = time.time()
 
@@ -120,9 +120,9 @@ class SimpleTrainer(TrainerBase):
         if needs and not test.NO_TEST and self.val_loader is None:
             raise ValueError(f"{needs} needs a validation split, and dataset {self.cfg.DATASET.NAME} has none")
 
-    def _resume(self) -> int:
+    def _resume_run(self) -> int:
         directory = self.cfg.RESUME or self.output_dir
-        done = self._run.resume(self, directory, any_config=bool(self.cfg.RESUME))
+        done = self._run_state.resume(self, directory, any_config=bool(self.cfg.RESUME))
         if done is None:
             done = self.resume_model_if_exist(directory)
             if self.cfg.RESUME and not done:
@@ -131,7 +131,7 @@ class SimpleTrainer(TrainerBase):
                     f"the models {self.get_model_names()}"
                 )
             if done:
-                self._run.take_over_record(directory, done)
+                self._run_state.take_over_record(directory, done)
         return done
 
     def after_epoch(self) -> None:
@@ -140,13 +140,13 @@ class SimpleTrainer(TrainerBase):
         frequency = self.cfg.TRAIN.CHECKPOINT_FREQ
         due = frequency > 0 and (self.epoch + 1) % frequency == 0
         if not self.cfg.TEST.NO_TEST and self.cfg.TEST.FINAL_MODEL == "best_val":
-            kept = self.results.get("val")
+            kept = self._run_state.results.get("val")
             result = self.test(split="val")
             if result > self.best_result:
                 self.best_result = result
                 self.save_model(self.epoch, self.output_dir, val_result=result, model_name=BEST)
             elif kept is not None:
-                self.results["val"] = kept  # the record shows the model that is deployed
+                self._run_state.results["val"] = kept  # the record shows the model that is deployed
         if due or last:
             self.save_model(self.epoch, self.output_dir)
 
@@ -193,10 +193,10 @@ class SimpleTrainer(TrainerBase):
         results = self.evaluator.evaluate()
         for name, value in results.items():
             self.write_scalar(f"{split}/{name}", value, self.epoch)
-        self.results[split] = getattr(self.evaluator, "full_result", None) or dict(results)
+        self._run_state.results[split] = getattr(self.evaluator, "full_result", None) or dict(results)
         if predictions is not None and split == self.cfg.TEST.SPLIT:
             predictions.write(os.path.join(self.output_dir, "predictions.csv"))
-        self._run.eval_seconds += time.perf_counter() - started
+        self._run_state.eval_seconds += time.perf_counter() - started
         return next(iter(results.values()))
 
     def _loader_of(self, split: str) -> Any:
@@ -211,16 +211,11 @@ class SimpleTrainer(TrainerBase):
 
     def parse_batch_test(self, batch: dict[str, Any]) -> tuple[Any, torch.Tensor]:
         """Input and label, on the device."""
-        return self._to_device(batch["img"]), batch["label"].to(self.device)
+        return to_device(batch["img"], self.device), batch["label"].to(self.device)
 
     def model_inference(self, input: Any) -> torch.Tensor:
         """Scores of the model; plugins set `self.model`."""
         return self.model(input)  # type: ignore[attr-defined]
-
-    def _to_device(self, value: Any) -> Any:
-        if isinstance(value, (list, tuple)):
-            return [self._to_device(part) for part in value]
-        return value.to(self.device, non_blocking=True) if isinstance(value, torch.Tensor) else value
 
 
 class TrainerX(SimpleTrainer):
@@ -229,7 +224,7 @@ class TrainerX(SimpleTrainer):
     def run_epoch(self) -> None:
         """One pass over `train_loader_x`: a step per batch, lines or a bar, TensorBoard scalars."""
         self.set_model_mode("train")
-        run = self._run
+        run = self._run_state
         self.num_batches = len(self.train_loader_x)
         progress = EpochProgress(self, run.batches_done)
         end = time.perf_counter()
@@ -242,7 +237,7 @@ class TrainerX(SimpleTrainer):
                 progress.time.update(time.perf_counter() - end)
                 run.losses.update(summary)
                 self._check_summary(summary)
-                self._write_scalars(run.losses, lr)
+                self._write_step_scalars(run.losses, lr)
                 progress.step(run.losses, lr)
                 run.batch_done(_batch_size(batch))
                 end = time.perf_counter()
@@ -256,7 +251,7 @@ class TrainerX(SimpleTrainer):
         if loss is not None:
             self.detect_anomaly(torch.as_tensor(loss))
 
-    def _write_scalars(self, losses: MetricMeter, lr: float) -> None:
+    def _write_step_scalars(self, losses: MetricMeter, lr: float) -> None:
         step = self.epoch * self.num_batches + self.batch_idx
         for name, meter in losses.meters.items():
             self.write_scalar(f"train/{name}", meter.avg, step)
@@ -264,7 +259,7 @@ class TrainerX(SimpleTrainer):
 
     def parse_batch_train(self, batch: dict[str, Any]) -> tuple[Any, ...]:
         """Input, label and domain, on the device."""
-        return self._to_device(batch["img"]), batch["label"].to(self.device), batch["domain"].to(self.device)
+        return to_device(batch["img"], self.device), batch["label"].to(self.device), batch["domain"].to(self.device)
 
     def forward_backward(self, batch: dict[str, Any]) -> dict[str, Any] | None:
         """One training step.
@@ -276,6 +271,13 @@ class TrainerX(SimpleTrainer):
             Numbers to report; ``loss`` and ``acc`` enter the run's history.
         """
         raise NotImplementedError(f"{type(self).__name__} must define forward_backward")
+
+
+def to_device(value: Any, device: torch.device) -> Any:
+    """A tensor, or each tensor of a list (several views), on the device; anything else as it is."""
+    if isinstance(value, (list, tuple)):
+        return [to_device(part, device) for part in value]
+    return value.to(device, non_blocking=True) if isinstance(value, torch.Tensor) else value
 
 
 def _batch_size(batch: Any) -> int:

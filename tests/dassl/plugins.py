@@ -285,6 +285,9 @@ class Remembers(Usual):
         super().build_model()
         self.average = torch.zeros(3)
         self.seen = 0
+        self.history = {}  # names that the engine uses for reading only
+        self.results = None
+        self.trainable_parameters = [p for p in self.model.parameters() if p.requires_grad]
 
     def extra_state(self) -> dict[str, Any]:
         return {"average": self.average, "seen": self.seen}

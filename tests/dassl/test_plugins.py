@@ -15,7 +15,7 @@ from yacs.config import CfgNode as CN
 from dassl.config import get_cfg_default
 from dassl.data.datasets import Datum
 from dassl.engine import build_trainer
-from dassl.engine.run_record import build_run_record
+from dassl.engine.run_record import build_run_record, trainable_parameters
 from dassl.engine.trainer import SummaryWriter
 from dassl.utils import load_checkpoint, set_random_seed
 
@@ -47,7 +47,7 @@ def setting(root: Path, output: Path, trainer: str, *options: Any, prec: str = "
 @pytest.mark.parametrize("prec", ["fp32", "amp"])
 def test_usual(root: Path, tmp_path: Path, prec: str) -> None:
     trainer = run(setting(root, tmp_path / "out", "Usual", prec=prec))
-    assert trainer.get_model_names() == ["prompt_learner"] and trainer.trainable_parameters() == 21
+    assert trainer.get_model_names() == ["prompt_learner"] and trainable_parameters(trainer) == 21
     content = load_checkpoint(tmp_path / "out" / "prompt_learner" / "model.pth.tar-3")
     assert set(content["state_dict"]) == {"weight", "bias"} and content["epoch"] == 3
     set_random_seed(1)
