@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sweep.layout import DEFAULT_SOURCE, ROOT, Call
-from sweep.local import Pool, make_slots, visible_gpus
+from sweep.local import Pool, Slot, make_slots, visible_gpus
 from sweep.plan import Plan, Wanted, make_plan
 from sweep.progress import Outcome, Progress, say
 from sweep.recipes import PROTOCOLS
@@ -64,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--dry-run", action="store_true", help="show the plan and every run, and stop")
     how.add_argument("--force", action="store_true", help="run everything again; earlier folders are kept beside")
     how.add_argument("--retries", type=_natural, default=1, metavar="N", help="for runs that were killed (default: 1)")
+    how.add_argument("--check-data", action="store_true", help="first see that all datasets are ready; else stop")
     how.add_argument("--table", action="store_true", help="make the tables at the end")
     here = parse.add_argument_group("on this machine")
     here.add_argument(
@@ -165,15 +166,38 @@ def set_aside(plan: Plan) -> None:
         say(f"kept {len(folders)} earlier run folders as *.old-{stamp}")
 
 
-def carry_out(args: argparse.Namespace, progress: Progress) -> int:
+def check_data(plan: Plan) -> None:
+    """``--check-data``: ask ``python -m datasets check`` about every dataset of the plan.
+
+    Raises:
+        ValueError: one is not ready; what is wrong with it has been printed.
+    """
+    names = dict.fromkeys(run.setting.dataset for run in plan.runs.values())
+    named = [name for name in names if not name.endswith(".yaml")]  # a file of one's own names its images itself
+    command = [sys.executable, "-m", "datasets", "check", *named, "--root", plan.wanted.call.data]
+    if named and subprocess.run(command, cwd=plan.wanted.root).returncode != 0:
+        raise ValueError(
+            "not all datasets are ready (see above): python -m datasets prepare NAME, or choose --datasets."
+        )
+
+
+def carry_out(args: argparse.Namespace, progress: Progress, place: list[Slot] | Options) -> int:
     """Run what is to be run, here or on the cluster."""
-    if args.slurm:
-        options = Options(args.partition, parse_minutes(args.time), args.gres, parse_options(args.slurm_option))
-        return Cluster(progress, options, args.retries).run(wait=not args.no_wait)
-    return Pool(progress, slots_of(args), args.retries).run()
+    if isinstance(place, Options):
+        return Cluster(progress, place, args.retries).run(wait=not args.no_wait)
+    return Pool(progress, place, args.retries).run()
 
 
-def slots_of(args: argparse.Namespace) -> list:
+def cluster_options(args: argparse.Namespace) -> Options:
+    """How to submit.
+
+    Raises:
+        ValueError: a time limit or option that is none.
+    """
+    return Options(args.partition, parse_minutes(args.time), args.gres, parse_options(args.slurm_option))
+
+
+def slots_of(args: argparse.Namespace) -> list[Slot]:
     """The places for runs on this machine.
 
     Raises:
@@ -209,20 +233,26 @@ def run(arguments: Sequence[str], root: Path = ROOT) -> int:
     own, options = split_options(arguments)
     args = parser().parse_args(own)
     plan = make_plan(wanted_from(args, options, root))
-    workers = 0 if args.slurm else len(slots_of(args))
-    if args.force and not args.dry_run:
-        set_aside(plan)
+    place = cluster_options(args) if args.slurm else slots_of(args)
     states, times = survey(plan)
+    if args.force:
+        states = dict.fromkeys(states, State.MISSING)
+        plan.notes.append("--force: everything is run again, earlier folders are kept beside")
+    workers = 0 if isinstance(place, Options) else len(place)
     for line in plan_lines(plan, states, times, workers):
         say(line)
     if args.dry_run:
         for line in run_lines(plan, states, times):
             say(line)
         return 0
+    if args.check_data:
+        check_data(plan)
+    if args.force:
+        set_aside(plan)
     progress = Progress(plan, states, say)
     code = 0
     if any(state is not State.COMPLETE for state in states.values()):
-        code = carry_out(args, progress)
+        code = carry_out(args, progress, place)
     return finish(args, progress, code)
 
 

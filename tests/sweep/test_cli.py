@@ -71,6 +71,20 @@ def test_dry_run_runs_nothing(root: Path) -> None:
     assert not ledger(root) and not (root / "output").exists()
 
 
+def test_data_are_checked_first(root: Path) -> None:
+    (root / "datasets").mkdir()
+    (root / "datasets" / "__init__.py").write_text("")
+    program = root / "datasets" / "__main__.py"
+    program.write_text("import sys; print('asked', *sys.argv[1:]); sys.exit('missing')")
+    arguments = ["base2new", "--methods", "VPT", "--datasets", "digits", "dtd", "--config", "quickstart"]
+    code, output = sweep(root, *arguments, "--data", "pictures", "--check-data", "--force")
+    assert code == 2 and not ledger(root)
+    assert "asked check digits dtd --root pictures" in output
+    assert "error: not all datasets are ready (see above): python -m datasets prepare NAME" in output
+    program.write_text("")
+    assert sweep(root, *arguments, "--check-data")[0] == 0
+
+
 def test_a_reader_that_has_seen_enough(root: Path) -> None:
     from .world import start_sweep
 
