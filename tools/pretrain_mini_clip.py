@@ -2,8 +2,9 @@
 
     python tools/pretrain_mini_clip.py --out assets/mini_clip/mini_clip.pt
 
-Fonts are taken from --fonts (default: the system's font folders and those inside matplotlib); the model card names the
-packages behind the committed weights. The same fonts, seed, precision and machine give the same weights.
+Fonts are taken from --fonts (default: /usr/share/fonts and the folder inside matplotlib). Those behind the committed
+weights are listed in mini_clip/debian_fonts.txt and mini_clip/pypi_fonts.txt; the model card has the full command.
+The same fonts, seed, precision and machine give the same weights.
 """
 
 from __future__ import annotations
@@ -94,11 +95,11 @@ def check(args: argparse.Namespace) -> None:
 
 
 def default_font_folders() -> list[Path]:
-    """The system's font folders that exist, and matplotlib's."""
+    """The system's font folder, where there is one, and matplotlib's."""
     import matplotlib
 
-    system = [Path("/usr/share/fonts"), Path("/usr/share/texmf/fonts"), Path("/usr/local/share/fonts")]
-    return [path for path in system if path.is_dir()] + [Path(matplotlib.get_data_path()) / "fonts" / "ttf"]
+    system = Path("/usr/share/fonts")
+    return [path for path in (system, Path(matplotlib.get_data_path()) / "fonts" / "ttf") if path.is_dir()]
 
 
 def load_glyphs(roots: Sequence[Path], cache: Path | None) -> GlyphBank:
