@@ -14,7 +14,15 @@ import torch
 
 # What upstream's checkpoints were seen to mention besides tensors.
 _INERT_PREFIXES = ("torch.optim.", "dassl.optim.", "numpy.", "yacs.config.")
-_INERT_NAMES = ("dict", "builtins.dict", "__builtin__.dict", "list", "builtins.list", "__builtin__.list")
+_INERT_NAMES = (
+    "_codecs.encode",
+    "dict",
+    "builtins.dict",
+    "__builtin__.dict",
+    "list",
+    "builtins.list",
+    "__builtin__.list",
+)
 
 
 class Inert:
@@ -35,7 +43,8 @@ def _empty_dict(*args: Any) -> dict:
     return {}
 
 
-_empty_dict.__module__, _empty_dict.__qualname__ = "collections", "defaultdict"
+# PyTorch 2.4 goes by __name__, later releases by __qualname__
+_empty_dict.__module__, _empty_dict.__qualname__, _empty_dict.__name__ = "collections", "defaultdict", "defaultdict"
 
 
 def placeholder_for(name: str) -> Any | None:
