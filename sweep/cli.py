@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from sweep import local, slurm
 from sweep.layout import DEFAULT_SOURCE, ROOT, Call
 from sweep.local import Pool, Slot, make_slots, visible_gpus
 from sweep.plan import Plan, Wanted, make_plan
@@ -72,19 +73,21 @@ def parser() -> argparse.ArgumentParser:
     )
     here.add_argument("--per-gpu", type=_positive, default=1, metavar="K", help="runs at a time on a GPU (default: 1)")
     here.add_argument("--jobs", type=_positive, metavar="N", help="on the CPU: runs at a time (default: 1)")
-    slurm = parse.add_argument_group("on a SLURM cluster")
-    slurm.add_argument("--slurm", action="store_true", help="submit array jobs; a model and its tests are one job")
-    slurm.add_argument("--partition", default="", metavar="P", help="default: the cluster's")
-    slurm.add_argument("--time", default="4:00:00", metavar="T", help="limit of a job; it goes on after (default: 4 h)")
-    slurm.add_argument("--gres", default="", metavar="R", help="resources of a job, e.g. gpu:1")
-    slurm.add_argument(
+    cluster = parse.add_argument_group("on a SLURM cluster")
+    cluster.add_argument("--slurm", action="store_true", help="submit array jobs; a model and its tests are one job")
+    cluster.add_argument("--partition", default="", metavar="P", help="default: the cluster's")
+    cluster.add_argument(
+        "--time", default="4:00:00", metavar="T", help="limit of a job; it goes on after (default: 4 h)"
+    )
+    cluster.add_argument("--gres", default="", metavar="R", help="resources of a job, e.g. gpu:1")
+    cluster.add_argument(
         "--slurm-option",
         action="append",
         default=[],
         metavar="KEY=VALUE",
         help="any other option of sbatch or parameter of submitit, e.g. account=vision; may be repeated",
     )
-    slurm.add_argument("--no-wait", action="store_true", help="submit and leave")
+    cluster.add_argument("--no-wait", action="store_true", help="submit and leave")
     return parse
 
 
@@ -239,8 +242,10 @@ def run(arguments: Sequence[str], root: Path = ROOT) -> int:
         states = dict.fromkeys(states, State.MISSING)
         plan.notes.append("--force: everything is run again, earlier folders are kept beside")
     workers = 0 if isinstance(place, Options) else len(place)
+    where = slurm.describe(place) if isinstance(place, Options) else local.describe(place)
     for line in plan_lines(plan, states, times, workers):
         say(line)
+    say(f"on:   {where}")
     if args.dry_run:
         for line in run_lines(plan, states, times):
             say(line)

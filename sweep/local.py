@@ -67,6 +67,14 @@ def make_slots(
     return list(places)
 
 
+def describe(slots: Sequence[Slot]) -> str:
+    """Where runs will be made, in words."""
+    gpus = list(dict.fromkeys(slot["CUDA_VISIBLE_DEVICES"] for slot in slots))
+    if gpus != [""]:
+        return f"GPU {' '.join(gpus)}, {len(slots) // len(gpus)} at a time on each"
+    return f"the CPU, {len(slots)} at a time" + (" (--jobs N for more)" if len(slots) == 1 else "")
+
+
 class Pool:
     """Carries out a plan.
 

@@ -100,6 +100,12 @@ class Options:
     more: dict[str, str] = field(default_factory=dict)
 
 
+def describe(options: Options) -> str:
+    """Where runs will be made, in words."""
+    parts = [f"partition {options.partition}" if options.partition else "", options.gres]
+    return ", ".join(["SLURM", *filter(None, parts), f"jobs of {options.minutes} minutes that go on"])
+
+
 def parse_minutes(text: str) -> int:
     """A time limit as SLURM writes it: minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS; rounded up.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.local import make_slots, visible_gpus
+from sweep.local import describe, make_slots, visible_gpus
 from sweep.process import Process
 from sweep.state import is_locked
 
@@ -185,6 +185,8 @@ def test_slots_share_gpus_and_cores() -> None:
     assert [slot["CUDA_VISIBLE_DEVICES"] for slot in two] == ["0", "3", "0", "3"]
     assert {slot["OMP_NUM_THREADS"] for slot in two} == {"1"}
     assert make_slots([], 1, 1, {"OMP_NUM_THREADS": "3"}) == [{"CUDA_VISIBLE_DEVICES": ""}]
+    assert describe(two) == "GPU 0 3, 2 at a time on each"
+    assert describe(make_slots([], 1, 1, {})) == "the CPU, 1 at a time (--jobs N for more)"
 
 
 def test_visible_gpus_follow_the_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
