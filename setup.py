@@ -45,10 +45,10 @@ setup(
             "types-tqdm",
             "types-PyYAML",
             "types-requests",
-            "open_clip_torch>=2.24",
+            "open_clip_torch>=2.30",
             "submitit>=1.5",
         ],
-        "open_clip": ["open_clip_torch>=2.24"],
+        "open_clip": ["open_clip_torch>=2.30"],
         "slurm": ["submitit>=1.5"],
     },
 )

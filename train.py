@@ -39,7 +39,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--config-file", default="", metavar="YAML", help="of the method (default: its quickstart)")
     parser.add_argument("--dataset-config-file", default="", metavar="YAML", help="of the dataset (default: Digits)")
     parser.add_argument("--seed", type=int, metavar="N", help="0 is a seed; negative: no fixed seed")
-    parser.add_argument("--backbone", default="", metavar="NAME", help="an OpenAI name, mini_clip, or a weight file")
+    parser.add_argument(
+        "--backbone", default="", metavar="NAME", help="an OpenAI name, mini_clip, open_clip:…, or a file"
+    )
     parser.add_argument("--eval-only", action="store_true", help="test the model of --model-dir, do not train")
     parser.add_argument("--model-dir", default="", metavar="DIR", help="run folder whose model to test")
     parser.add_argument("--load-epoch", type=int, metavar="N", help="epoch to load (default: best, else last)")
@@ -173,7 +175,7 @@ def show_list() -> None:
 
     print("methods:   " + " ".join(sorted(TRAINER_REGISTRY.registered_names())))
     print("datasets:  " + " ".join(sorted(DATASET_REGISTRY.registered_names())))
-    print("backbones: " + " ".join(available_backbones()) + ", or a weight file")
+    print("backbones: " + " ".join(available_backbones()) + ", open_clip:<model>/<pretrained>, or a weight file")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -11,13 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from prompted_clip.classnames import ClassPrompts, tokenizer
+from prompted_clip.open_clip_weights import OPEN_CLIP, OpenClipModel
 from prompted_clip.precision import Precision, resolve_precision
 from prompted_clip.prompts import Prompts
 from prompted_clip.text import TextTransformer
 from prompted_clip.vision import ResNetEncoder, VisionTransformer
 from prompted_clip.weights import find_weights, read_state_dict
 
-#: CLIP's heads are this wide in both towers.
+#: The heads of OpenAI's models are this wide in both towers.
 HEAD_WIDTH = 64
 
 
@@ -30,9 +31,13 @@ class BackboneSpec:
         resolution: input height and width, pixels.
         vision_width: d_v (for a ResNet: the width of its first stage).
         vision_layers: blocks of the ViT, or the blocks of each ResNet stage.
+        vision_heads: attention heads of the ViT; 0 for a ResNet.
+        vision_mlp_width: width inside the MLPs of the ViT; 0 for a ResNet.
         patch_size: pixels; None for a ResNet.
         text_width: d_l.
         text_layers: blocks of the text tower.
+        text_heads: attention heads of the text tower.
+        text_mlp_width: width inside the MLPs of the text tower.
         context_length: positions of the text tower.
         vocabulary: rows of the token embedding.
     """
@@ -41,9 +46,13 @@ class BackboneSpec:
     resolution: int
     vision_width: int
     vision_layers: int | tuple[int, ...]
+    vision_heads: int
+    vision_mlp_width: int
     patch_size: int | None
     text_width: int
     text_layers: int
+    text_heads: int
+    text_mlp_width: int
     context_length: int
     vocabulary: int
 
@@ -52,11 +61,17 @@ class BackboneSpec:
         return self.patch_size is not None
 
     @classmethod
-    def from_state_dict(cls, weights: Mapping[str, Tensor]) -> BackboneSpec:
+    def from_state_dict(
+        cls, weights: Mapping[str, Tensor], *, vision_heads: int | None = None, text_heads: int | None = None
+    ) -> BackboneSpec:
         """Read the dimensions.
 
+        Args:
+            weights: a state dict under OpenAI's names.
+            vision_heads, text_heads: which no tensor's shape tells; None: heads of OpenAI's width.
+
         Raises:
-            ValueError: not a CLIP, naming a tensor that is missing; or widths that are no multiple of 64.
+            ValueError: not a CLIP, naming a tensor that is missing; or widths that are no multiple of the heads.
         """
         is_vit = "visual.proj" in weights
         vision_keys = (
@@ -70,30 +85,34 @@ class BackboneSpec:
                 raise ValueError(f"These weights are not a CLIP's: the tensor {key!r} is missing.")
         grid = round((len(weights[vision_keys[1]]) - 1) ** 0.5)
         layers: int | tuple[int, ...]
+        text_width = weights["ln_final.weight"].shape[0]
         if is_vit:
             patch_size = weights["visual.conv1.weight"].shape[-1]
             vision_width = weights["visual.conv1.weight"].shape[0]
             layers = _count(weights, "visual.transformer.resblocks.")
             resolution = grid * patch_size
+            vision_heads = _heads("vision", vision_width, vision_heads)
         else:
             patch_size = None
             vision_width = weights["visual.layer1.0.conv1.weight"].shape[0]
             layers = tuple(_count(weights, f"visual.layer{stage}.") for stage in (1, 2, 3, 4))
             resolution = grid * 32  # the trunk halves the image five times
+            vision_heads = 0
         spec = cls(
             embed_dim=weights["text_projection"].shape[1],
             resolution=resolution,
             vision_width=vision_width,
             vision_layers=layers,
+            vision_heads=vision_heads,
+            vision_mlp_width=_mlp_width(weights, "visual.transformer.", vision_width) if is_vit else 0,
             patch_size=patch_size,
-            text_width=weights["ln_final.weight"].shape[0],
+            text_width=text_width,
             text_layers=_count(weights, "transformer.resblocks."),
+            text_heads=_heads("text", text_width, text_heads),
+            text_mlp_width=_mlp_width(weights, "transformer.", text_width),
             context_length=weights["positional_embedding"].shape[0],
             vocabulary=weights["token_embedding.weight"].shape[0],
         )
-        for tower, width in {"text": spec.text_width, "vision": spec.vision_width if is_vit else HEAD_WIDTH}.items():
-            if width % HEAD_WIDTH:
-                raise ValueError(f"The {tower} tower is {width} wide: CLIP's widths are multiples of {HEAD_WIDTH}.")
         if spec.vocabulary != len(tokenizer().encoder):
             raise ValueError(
                 f"The token embedding has {spec.vocabulary} rows: CLIP's tokenizer knows {len(tokenizer().encoder)}."
@@ -105,6 +124,22 @@ def _count(weights: Mapping[str, Tensor], prefix: str) -> int:
     return len({key[len(prefix) :].split(".")[0] for key in weights if key.startswith(prefix)})
 
 
+def _heads(tower: str, width: int, heads: int | None) -> int:
+    if heads is None:
+        if width % HEAD_WIDTH:
+            raise ValueError(f"The {tower} tower is {width} wide: CLIP's widths are multiples of {HEAD_WIDTH}.")
+        return width // HEAD_WIDTH
+    if width % heads:
+        raise ValueError(f"The {tower} tower is {width} wide, which is no multiple of its {heads} heads.")
+    return heads
+
+
+def _mlp_width(weights: Mapping[str, Tensor], prefix: str, width: int) -> int:
+    """Read from the first block; OpenAI's four times the width if there is none (which is found out later)."""
+    bias = weights.get(f"{prefix}resblocks.0.mlp.c_fc.bias")
+    return 4 * width if bias is None else len(bias)
+
+
 class Backbone(nn.Module):
     """Frozen CLIP (arXiv 2103.00020) whose encoders take `Prompts`.
 
@@ -113,6 +148,7 @@ class Backbone(nn.Module):
         precision: a name of `prompted_clip.precision.PRECISIONS`.
         device: where to compute.
         activation: of the MLPs: "quick_gelu" as OpenAI's models, or "gelu".
+        vision_heads, text_heads: attention heads of the towers; None: 64 wide, as OpenAI's.
 
     Raises:
         ValueError: weights that are not a CLIP's: names what is missing, left over, or of another shape.
@@ -125,9 +161,11 @@ class Backbone(nn.Module):
         precision: str = "auto",
         device: torch.device | str = "cpu",
         activation: str = "quick_gelu",
+        vision_heads: int | None = None,
+        text_heads: int | None = None,
     ) -> None:
         super().__init__()
-        self.spec = spec = BackboneSpec.from_state_dict(weights)
+        self.spec = spec = BackboneSpec.from_state_dict(weights, vision_heads=vision_heads, text_heads=text_heads)
         self.precision: Precision = resolve_precision(precision, device)
         self.device = torch.device(device)
         with torch.device("meta"):
@@ -135,8 +173,9 @@ class Backbone(nn.Module):
                 vocabulary=spec.vocabulary,
                 context_length=spec.context_length,
                 width=spec.text_width,
-                heads=spec.text_width // HEAD_WIDTH,
+                heads=spec.text_heads,
                 layers=spec.text_layers,
+                mlp_width=spec.text_mlp_width,
                 out_dim=spec.embed_dim,
                 activation=activation,
             )
@@ -202,8 +241,9 @@ def _image_encoder(spec: BackboneSpec, activation: str) -> VisionTransformer | R
         resolution=spec.resolution,
         patch_size=spec.patch_size,
         width=spec.vision_width,
-        heads=spec.vision_width // HEAD_WIDTH,
+        heads=spec.vision_heads,
         layers=spec.vision_layers,
+        mlp_width=spec.vision_mlp_width,
         out_dim=spec.embed_dim,
         activation=activation,
     )
@@ -237,17 +277,31 @@ def load_backbone(
 
     Args:
         name_or_path: "ViT-B/16" and OpenAI's other names (downloaded and checked against their SHA-256),
-            "mini_clip" (comes with the project), or a path to a state dict or a TorchScript archive.
+            "mini_clip" (comes with the project), "open_clip:<model>/<pretrained>" (OpenCLIP's tag, or a path to such
+            weights), or a path to a state dict or a TorchScript archive.
         precision: fp32, fp16, bf16, amp, or auto (by device).
         device: where to compute.
-        cache_dir: where downloads are kept (default ``~/.cache/clip``).
+        cache_dir: where downloads are kept (default ``~/.cache/clip``; for OpenCLIP's, where open_clip keeps them).
 
     Raises:
         ValueError, FileNotFoundError, OSError: unknown name, no such file, a damaged or foreign one, a failed download.
+        ImportError: one of OpenCLIP's names without its package.
     """
     path = find_weights(name_or_path, cache_dir)
     try:
-        return Backbone(read_state_dict(path), precision=precision, device=device)
+        if not name_or_path.startswith(OPEN_CLIP):
+            return Backbone(read_state_dict(path), precision=precision, device=device)
+        model = OpenClipModel.parse(name_or_path)
+        if model.notice:
+            print(model.notice)
+        return Backbone(
+            model.conform(read_state_dict(path)),
+            precision=precision,
+            device=device,
+            activation=model.activation,
+            vision_heads=model.vision_heads,
+            text_heads=model.text_heads,
+        )
     except ValueError as error:
         if str(path) in str(error):
             raise

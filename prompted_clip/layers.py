@@ -51,7 +51,7 @@ class FrozenLayerNorm(nn.Module):
 
 
 class _QuickGeluMlp(torch.autograd.Function):
-    """W₂ · quickgelu(W₁ x + b₁) + b₂ on (rows, D), saving one (rows, 4 D) matrix.
+    """W₂ · quickgelu(W₁ x + b₁) + b₂ on (rows, D), saving one (rows, MLP width) matrix.
 
     The factor 1.702 rides on the matrix products (as their scalar), so that the activation is one fused silu.
     """
@@ -71,12 +71,12 @@ class _QuickGeluMlp(torch.autograd.Function):
 
 
 class Mlp(nn.Module):
-    """The four times wider feed-forward part of a block."""
+    """The feed-forward part of a block, wider inside."""
 
-    def __init__(self, width: int, activation: str) -> None:
+    def __init__(self, width: int, mlp_width: int, activation: str) -> None:
         super().__init__()
-        self.c_fc = FrozenLinear(width, 4 * width)
-        self.c_proj = FrozenLinear(4 * width, width)
+        self.c_fc = FrozenLinear(width, mlp_width)
+        self.c_proj = FrozenLinear(mlp_width, width)
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
@@ -121,15 +121,16 @@ class Block(nn.Module):
     Args:
         width: D.
         heads: attention heads.
+        mlp_width: width inside the MLP.
         activation: "quick_gelu" or "gelu".
     """
 
-    def __init__(self, width: int, heads: int, activation: str) -> None:
+    def __init__(self, width: int, heads: int, mlp_width: int, activation: str) -> None:
         super().__init__()
         self.ln_1 = FrozenLayerNorm(width)
         self.attn = Attention(width, heads)
         self.ln_2 = FrozenLayerNorm(width)
-        self.mlp = Mlp(width, activation)
+        self.mlp = Mlp(width, mlp_width, activation)
 
     def forward(self, x: Tensor, attend: Callable[[Tensor], Tensor]) -> Tensor:
         """All rows through the block.
@@ -165,9 +166,9 @@ class Block(nn.Module):
 class Transformer(nn.Module):
     """Blocks under the name that CLIP's state dicts give them, ``resblocks.<k>``."""
 
-    def __init__(self, width: int, heads: int, layers: int, activation: str) -> None:
+    def __init__(self, width: int, heads: int, layers: int, mlp_width: int, activation: str) -> None:
         super().__init__()
-        self.resblocks = nn.ModuleList([Block(width, heads, activation) for _ in range(layers)])
+        self.resblocks = nn.ModuleList([Block(width, heads, mlp_width, activation) for _ in range(layers)])
 
     @property
     def blocks(self) -> list[Block]:

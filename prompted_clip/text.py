@@ -44,6 +44,7 @@ class TextTransformer(nn.Module):
         width: int,
         heads: int,
         layers: int,
+        mlp_width: int,
         out_dim: int,
         activation: str,
     ) -> None:
@@ -52,7 +53,7 @@ class TextTransformer(nn.Module):
         self.context_length = context_length
         self.token_embedding = TokenEmbedding(vocabulary, width)
         self.positional_embedding = frozen_parameter(context_length, width)
-        self.transformer = Transformer(width, heads, layers, activation)
+        self.transformer = Transformer(width, heads, layers, mlp_width, activation)
         self.ln_final = FrozenLayerNorm(width)
         self.text_projection = frozen_parameter(width, out_dim)
 

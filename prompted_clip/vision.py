@@ -21,7 +21,16 @@ class VisionTransformer(nn.Module):
     """
 
     def __init__(
-        self, *, resolution: int, patch_size: int, width: int, heads: int, layers: int, out_dim: int, activation: str
+        self,
+        *,
+        resolution: int,
+        patch_size: int,
+        width: int,
+        heads: int,
+        layers: int,
+        mlp_width: int,
+        out_dim: int,
+        activation: str,
     ) -> None:
         super().__init__()
         self.resolution = resolution
@@ -30,7 +39,7 @@ class VisionTransformer(nn.Module):
         self.class_embedding = frozen_parameter(width)
         self.positional_embedding = frozen_parameter((resolution // patch_size) ** 2 + 1, width)
         self.ln_pre = FrozenLayerNorm(width)
-        self.transformer = Transformer(width, heads, layers, activation)
+        self.transformer = Transformer(width, heads, layers, mlp_width, activation)
         self.ln_post = FrozenLayerNorm(width)
         self.proj = frozen_parameter(width, out_dim)
 

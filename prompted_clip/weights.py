@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from prompted_clip.classnames import tokenizer
+from prompted_clip.open_clip_weights import OPEN_CLIP, OpenClipModel
 
 #: The small CLIP that comes with the project (see assets/mini_clip/README.md).
 MINI_CLIP = "mini_clip"
@@ -23,6 +24,8 @@ _MINI_CLIP_FILE = Path(__file__).resolve().parent.parent / "assets" / "mini_clip
 
 #: Entries of OpenAI's archives that describe the model rather than weigh anything.
 _NOT_WEIGHTS = ("input_resolution", "context_length", "vocab_size")
+
+_SAFETENSORS = ".safetensors"
 
 
 def openai_urls() -> dict[str, str]:
@@ -42,18 +45,27 @@ def find_weights(name_or_path: str, cache_dir: str | Path | None = None) -> Path
     """The weight file of a backbone: the file itself, or a download by name into the cache.
 
     Args:
-        name_or_path: a name of `available_backbones`, or a path to a file.
+        name_or_path: a name of `available_backbones`, "open_clip:<model>/<pretrained>", or a path to a file.
         cache_dir: where downloads are kept; default ``~/.cache/clip``, which openai-clip uses too.
 
     Raises:
         ValueError: neither a known name nor a file (with the nearest name), or a file with a wrong checksum.
         FileNotFoundError: a path to nothing.
         OSError: the download failed.
+        ImportError: one of OpenCLIP's names without its package.
     """
     if name_or_path == MINI_CLIP:
         return _MINI_CLIP_FILE
+    if name_or_path.startswith(OPEN_CLIP):
+        return OpenClipModel.parse(name_or_path).weight_file(cache_dir)
     path = Path(name_or_path).expanduser()
     if path.is_file():
+        if path.suffix == _SAFETENSORS:
+            # which activation and heads the tensors alone do not tell
+            raise ValueError(
+                f"Backbone file {path} is of the kind that OpenCLIP's weights come in: say of which of its models, as"
+                f" {OPEN_CLIP}<model>/{path}, e.g. {OPEN_CLIP}ViT-B-16/{path}."
+            )
         return path
     urls = openai_urls()
     if name_or_path in urls:
@@ -106,7 +118,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
 
     Args:
         path: a ``torch.save`` file of tensors (also under a ``state_dict`` key, also with ``module.`` before the
-            names), or an archive of the kind that OpenAI publishes.
+            names), an archive of the kind that OpenAI publishes, or a safetensors file.
 
     Raises:
         FileNotFoundError: no such file.
@@ -115,8 +127,12 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"Backbone file {path} does not exist.")
+    loaded: Any
     try:
-        loaded = _read_archive(path) if _is_torchscript(path) else torch.load(path, "cpu", weights_only=True)
+        if path.suffix == _SAFETENSORS:
+            loaded = _read_safetensors(path)
+        else:
+            loaded = _read_archive(path) if _is_torchscript(path) else torch.load(path, "cpu", weights_only=True)
     except (RuntimeError, EOFError, KeyError, ValueError, OSError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
         size = os.path.getsize(path)
         raise ValueError(
@@ -129,6 +145,16 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
         raise ValueError(f"Backbone file {path} holds no state dict of tensors: it is not a CLIP checkpoint.")
     weights = {str(k).removeprefix("module."): v for k, v in loaded.items()}
     return {k: v for k, v in weights.items() if k not in _NOT_WEIGHTS}
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError  # comes with open_clip, the only source of such files here
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
 
 
 def _is_torchscript(path: Path) -> bool:
