@@ -60,7 +60,7 @@ def placeholder_for(name: str) -> Any | None:
 @contextmanager
 def allowed_placeholders(stand_ins: Iterable[Any]) -> Iterator[None]:
     """Let torch's weights-only unpickler see these stand-ins, for the length of a block."""
-    before = torch.serialization.get_safe_globals()
+    before = list(torch.serialization.get_safe_globals())  # PyTorch 2.4 hands out its own list
     torch.serialization.add_safe_globals(list(stand_ins))
     try:
         yield
