@@ -151,7 +151,7 @@ def build_bank(fonts: Sequence[Path], faces_per_family: int = 4) -> GlyphBank:
         step = max(1, -(-len(faces) // faces_per_family))
         for i, path in enumerate(faces[::step]):
             handwriting = bool(_HANDWRITING.search(str(path)))
-            weight = 0.25 if _DISPLAY.search(str(path)) else 1.0
+            weight = 0.25 if _DISPLAY.search(str(path)) and not handwriting else 1.0
             glyphs = _draw_font(path, CHARACTERS if i < 2 else DIGITS)
             for character, glyph in glyphs:
                 rows.append((glyph, CHARACTERS.index(character), name, handwriting, weight))
