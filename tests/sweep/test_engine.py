@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from sweep.layout import ROOT
+from sweep.recipes import all_methods, is_zero_shot
 
 from .engine import real_plan, real_sweep, start_real_sweep
 
@@ -82,3 +83,25 @@ def test_failed_and_repeated(tmp_path: Path, backbone: Path) -> None:
     assert "6 runs: 3 failed, 3 not run" in said
     code, said = real_sweep(tmp_path / "out", tmp_path / "data", "--jobs", "2", *options, str(backbone))
     assert code == 0, said
+
+
+def test_every_method_in_two_protocols(tmp_path: Path) -> None:
+    """One command on the small CLIP: there and back between two datasets, and few-shot; then the tables.
+
+    (The quickstart is the sweep of every method in the third protocol.)
+    """
+    protocols = ["xd", "fewshot"]
+    command = [sys.executable, "-m", "sweep", *protocols, "--methods", "all", "--config", "quickstart", "--seeds", "1"]
+    command += ["--datasets", "digits", "mnist5k", "--source", "digits", "mnist5k", "--shots", "2", "--table"]
+    command += ["--output", str(tmp_path / "out"), "--data", str(tmp_path / "data"), "--gpus", "none", "--jobs", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*command, "OPTIM.MAX_EPOCH", "1"], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    methods = [name for name in all_methods() if (ROOT / "configs" / "trainers" / name / "quickstart.yaml").is_file()]
+    zero_shot = sum(map(is_zero_shot, methods))
+    trained = len(methods) - zero_shot - 1  # the linear probe has a place in few-shot alone
+    runs = len(methods) * 2 + zero_shot * 2 + trained * 4
+    assert f"{runs} runs: {runs} complete" in done.stdout
+    for title in ("Cross-dataset transfer from Mnist5k", "Few-shot learning, all classes"):
+        assert title in done.stdout
+    assert "Missing" not in done.stdout
