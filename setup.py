@@ -12,7 +12,7 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=[pattern for name in PACKAGES for pattern in (name, f"{name}.*")]),
     py_modules=["train", "parse_test_res"],
-    package_data={"reporting": ["*.json", "*.css", "*.js", "*.html"]},
+    package_data={"reporting": ["*.json", "*.css", "*.js", "*.html"], "sweep": ["*.json"]},
     install_requires=[
         "torch>=2.4",
         "torchvision>=0.19",
