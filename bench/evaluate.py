@@ -1,6 +1,6 @@
-"""Evaluation of a trained MaPLe, all images, against the usual implementation: `python -m bench.evaluate`.
+"""Evaluation of a trained model, all images, against the usual implementation: `python -m bench.evaluate`.
 
-The usual implementation computes the class features again for every batch; ours once, which is in its time.
+The usual implementation computes the class features again for every batch; ours once, which is in its time (CoCoOp: once per image, on both sides).
 """
 
 from __future__ import annotations
@@ -14,12 +14,16 @@ TARGET = 3.0
 
 def main() -> int:
     options = parser(__doc__)
+    options.add_argument("--method", choices=["maple", "cocoop"], default="maple")
     options.add_argument("--classes", type=int, default=500)
     options.add_argument("--images", type=int, default=1000)
     options.add_argument("--batch", nargs="+", type=int, default=[100], help="images per batch")
     chosen = options.parse_args()
     job = base_job(chosen, task="evaluate", classes=chosen.classes, images=chosen.images)
-    job = job.with_(depth=min(9, job.size().text_layers))
+    if chosen.method == "maple":
+        job = job.with_(depth=min(9, job.size().text_layers))
+    else:
+        job = job.with_(method="cocoop", n_ctx=4, depth=1)
     machine = describe_machine(job)
     pairs = Pairs()
     jobs = [job.with_(batch=batch, precision=p) for batch in chosen.batch for p in chosen.precision]
@@ -32,7 +36,8 @@ def main() -> int:
         )
         del shown["gradients differ"]
         table.append(shown)
-    show(f"MaPLe, evaluation of {chosen.images} images", machine, table)
+    name = {"maple": "MaPLe", "cocoop": "CoCoOp"}[chosen.method]
+    show(f"{name}, evaluation of {chosen.images} images", machine, table)
     for row in rows:
         by_count = row["usual"]["flops"] / row["ours"]["flops"]
         print(f"batch {row['batch']}, {row['precision']}: the operations alone allow {by_count:.1f} times at one speed")
