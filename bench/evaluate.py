@@ -1,7 +1,7 @@
 """Evaluation of a trained model, all images, against the usual implementation: `python -m bench.evaluate`.
 
-The usual implementation computes the class features again for every batch; ours once, which is in its time (CoCoOp: once
-per image, on both sides).
+The usual implementation computes the class features again for every batch; ours once, which is in its time (CoCoOp:
+once per image, on both sides).
 """
 
 from __future__ import annotations
