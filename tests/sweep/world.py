@@ -124,7 +124,9 @@ def assert_each_once(root: Path, plan: Plan) -> None:
 
 def start_sweep(root: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
     """``python -m sweep`` for a miniature project, as a process in a session of its own."""
-    program = "import pathlib, sys; from sweep.cli import main; sys.exit(main(sys.argv[1:], pathlib.Path.cwd()))"
+    # what runs the tests may ignore SIGHUP (nohup does), and a sweep would inherit that
+    program = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL); import pathlib, sys; "
+    program += "from sweep.cli import main; sys.exit(main(sys.argv[1:], pathlib.Path.cwd()))"
     return subprocess.Popen(
         [sys.executable, "-c", program, *arguments],
         cwd=root,
