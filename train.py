@@ -192,12 +192,9 @@ def run(args: argparse.Namespace) -> int:
     args.dataset_config_file = args.dataset_config_file or str(
         HERE / "configs" / "datasets" / f"{DEFAULT_DATASET}.yaml"
     )
-    record = None
-    if args.output_dir and not args.force:
-        record = read_complete_record(args.output_dir)
-        if is_complete(args, record):
-            print(f"{args.output_dir} is complete: nothing to do (--force runs it again)")
-            return 0
+    if args.output_dir and not args.force and is_complete(args, read_complete_record(args.output_dir)):
+        print(f"{args.output_dir} is complete: nothing to do (--force runs it again)")
+        return 0
     cfg = build_config(args)
     if args.force:
         set_aside(cfg.OUTPUT_DIR)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -77,16 +75,20 @@ class VisionTransformer(nn.Module):
         return self.ln_post(x[:, 0]) @ self.proj
 
     def _embed(self, images: Tensor) -> Tensor:
-        if tuple(images.shape[1:]) != (3, self.resolution, self.resolution):
-            raise ValueError(
-                f"The images have shape {tuple(images.shape[1:])}: this backbone takes"
-                f" (3, {self.resolution}, {self.resolution}). Set INPUT.SIZE to ({self.resolution}, {self.resolution})."
-            )
+        _check_size(images, self.resolution)
         with torch.no_grad():  # nothing that trains comes before this point
             patches = self.conv1(images.to(self.conv1.weight.dtype)).flatten(2).transpose(1, 2)
             patches = patches.to(self.positional_embedding.dtype)
             first = self.class_embedding.expand(len(images), 1, -1)
             return torch.cat([first, patches], dim=1) + self.positional_embedding
+
+
+def _check_size(images: Tensor, resolution: int) -> None:
+    if tuple(images.shape[1:]) != (3, resolution, resolution):
+        raise ValueError(
+            f"The images have shape {tuple(images.shape[1:])}: this backbone takes"
+            f" (3, {resolution}, {resolution}). Set INPUT.SIZE to ({resolution}, {resolution})."
+        )
 
 
 def _rows(prompts: Tensor, x: Tensor) -> Tensor:
@@ -118,7 +120,6 @@ class ResNetEncoder(nn.Module):
         heads = width * 32 // 64
         self.body = ModifiedResNet(layers, out_dim, heads, resolution, width).requires_grad_(False).eval()
         self.resolution = resolution
-        self._precision: Any = None
 
     def cast(self, precision: Precision) -> None:
         self.body.to(precision.compute)
@@ -136,9 +137,5 @@ class ResNetEncoder(nn.Module):
         """
         if prompts is not None and prompts.vision is not None:
             raise ValueError("Vision prompts need a ViT backbone: this one is a ResNet.")
-        if tuple(images.shape[1:]) != (3, self.resolution, self.resolution):
-            raise ValueError(
-                f"The images have shape {tuple(images.shape[1:])}: this backbone takes"
-                f" (3, {self.resolution}, {self.resolution}). Set INPUT.SIZE to ({self.resolution}, {self.resolution})."
-            )
+        _check_size(images, self.resolution)
         return self.body(images.to(self.body.conv1.weight.dtype))
