@@ -90,25 +90,25 @@ def usual_text_work(dims: Dims, sequences: int) -> Work:
     return Work(products, 4 * rows * length * width * dims.text_layers)
 
 
-def packed_text_work(dims: Dims, prefix: int, blocks: Sequence[tuple[int, int]], copies: int = 1) -> Work:
+def packed_text_work(dims: Dims, prefix: int, suffixes: Sequence[int], copies: int = 1) -> Work:
     """The text tower on a shared prefix and packed suffixes.
 
     Args:
         dims: the model's.
         prefix: P, tokens common to all classes.
-        blocks: (number of classes, suffix tokens) of each group of classes of one length.
+        suffixes: tokens of each class after the prefix.
         copies: 1, or the number of images where each has its own prompts.
     """
     width, layers = dims.text_width, dims.text_layers
-    classes = sum(count for count, _ in blocks)
-    rows = prefix + sum(count * length for count, length in blocks)
+    classes = len(suffixes)
+    rows = prefix + sum(suffixes)
     products = (
         *_blocks(copies * rows, width, layers - 1, True),
         *_readout_block(copies * rows, copies * classes, width, True),
         Product(copies * classes, width, dims.embed_dim, 1),
     )
-    pairs = prefix * prefix + sum(count * length * (prefix + length) for count, length in blocks)
-    read = sum(count * (prefix + length) for count, length in blocks)
+    pairs = prefix * prefix + sum(length * (prefix + length) for length in suffixes)
+    read = sum(prefix + length for length in suffixes)
     return Work(products, copies * 4 * width * (pairs * (layers - 1) + read))
 
 

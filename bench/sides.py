@@ -125,7 +125,7 @@ class OurSide(Side):
         copies = 1 if maple else images
         return [
             flops.vision_work(dims, images, prompts, readout=True, trains=maple),
-            flops.packed_text_work(dims, classes.prefix_length, classes.blocks, copies),
+            flops.packed_text_work(dims, classes.prefix_length, classes.suffix_lengths, copies),
         ]
 
 

@@ -119,9 +119,14 @@ def run_evaluate(job: Job) -> dict[str, Any]:
 
 
 def run_gemm(job: Job) -> dict[str, Any]:
-    """Seconds of the job's matrix products alone, each product timed by itself (median of several)."""
+    """Seconds of the job's matrix products alone, each product timed by itself (median of several).
+
+    By PyTorch's own calls (`F.linear`, `matmul`), and by the call that our side makes.
+    """
     import torch
     import torch.nn.functional as F
+
+    from prompted_clip.layers import product as our_product
 
     dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     amp = torch.float16 if job.device == "cuda" else torch.bfloat16
@@ -137,21 +142,25 @@ def run_gemm(job: Job) -> dict[str, Any]:
             samples.append(now() - start)
         return statistics.median(samples)
 
-    known: dict[tuple[int, int, int], tuple[float, float]] = {}
-    total, operations = 0.0, 0
+    known: dict[tuple[int, int, int], list[tuple[float, float]]] = {}
+    totals, operations = [0.0, 0.0], 0
     for rows, n_in, n_out, count, backward in job.products:
         if (rows, n_in, n_out) not in known:
             x = torch.randn(rows, n_in, device=job.device, dtype=dtype)
             weight = torch.randn(n_out, n_in, device=job.device, dtype=dtype)
             gradient = torch.randn(rows, n_out, device=job.device, dtype=dtype)
-            known[rows, n_in, n_out] = (
-                seconds_of(F.linear, x, weight),
-                seconds_of(torch.matmul, gradient, weight),
-            )
-        forward_seconds, backward_seconds = known[rows, n_in, n_out]
-        total += count * (forward_seconds + (backward_seconds if backward else 0.0))
+            known[rows, n_in, n_out] = [
+                (seconds_of(F.linear, x, weight), seconds_of(torch.matmul, gradient, weight)),
+                (seconds_of(our_product, x, weight), seconds_of(our_product, gradient, weight.t())),
+            ]
+        for i, (forward_seconds, backward_seconds) in enumerate(known[rows, n_in, n_out]):
+            totals[i] += count * (forward_seconds + (backward_seconds if backward else 0.0))
         operations += 2 * rows * n_in * n_out * count * (2 if backward else 1)
-    return {"seconds": total, "flops_per_second": operations / total}
+    return {
+        "seconds": totals[0],
+        "flops_per_second": operations / totals[0],
+        "our_call_flops_per_second": operations / totals[1],
+    }
 
 
 def describe(job: Job) -> dict[str, Any]:

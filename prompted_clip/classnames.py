@@ -1,8 +1,8 @@
 """Class names and templates → token ids with context slots, packed so that no token is computed twice.
 
 Under CLIP's causal mask the end-of-text row depends on nothing after it, and what all classes begin with is the same
-for all of them. So a set of class prompts is stored as one shared prefix and, per class, the tokens that follow,
-without padding. `ClassPrompts` is that packed form.
+for all of them. So a set of class prompts is stored as one shared prefix and, per class, the tokens that follow, those
+of several classes side by side. `ClassPrompts` is that packed form.
 """
 
 from __future__ import annotations
@@ -35,39 +35,30 @@ def encode_words(text: str) -> list[int]:
     return tokenizer().encode(text.replace("_", " "))
 
 
-@dataclass(frozen=True)
-class Padding:
-    """Suffixes of C classes padded to the longest, S.
-
-    Attributes:
-        rows: (C, S) packed row of each place; a padded place repeats its class's last row.
-        places: (T,) the places that are no padding, in the order of the packed rows.
-        causal: (1, C, 1, S, P + S) True where a place may attend.
-        present: (1, C, 1, 1, P + S) True where a key is no padding.
-    """
-
-    rows: Tensor
-    places: Tensor
-    causal: Tensor
-    present: Tensor
+#: Rows of a window to choose from: fewer cost more calls, more cost scores that the mask throws away (by measurement).
+WINDOW_ROWS = (24, 48)
 
 
 @dataclass(frozen=True)
 class ClassPrompts:
-    """The prompts of C classes, packed: P shared prefix tokens, then T suffix tokens, class after class.
+    """The prompts of C classes, packed: P shared prefix tokens, then G windows of W rows, whole suffixes side by side.
 
-    Classes are ordered by suffix length, so that all classes of one length form a dense block.
+    A window is as long as the longest suffix at least; what its suffixes leave empty (about one row in a hundred) is
+    filled with rows that nobody reads.
 
     Attributes:
-        token_ids: (P + T,) vocabulary ids; 0 where a context token enters.
-        positions: (P + T,) position of each token in its class's sequence (for the positional embedding).
+        token_ids: (P + G · W,) vocabulary ids; 0 where a context token enters and in empty rows.
+        positions: (P + G · W,) position of each token in its class's sequence (for the positional embedding).
         slot_rows: (S,) rows of the packed matrix where context tokens enter.
         slot_tokens: (S,) which context token enters there (0 … n_ctx − 1).
         slot_classes: (S,) the class that the row belongs to; 0 for rows of the shared prefix.
         prefix_length: P.
-        blocks: (number of classes, suffix length) of each dense block.
-        eos_rows: (C,) rows of the end-of-text tokens, in packed order.
-        restore: (C,) packed place of each class: ``features[restore]`` is in the order of the class names.
+        windows: G.
+        mask: (G, 1, W, P + W) True where a row of a window attends: the prefix, and its own class up to itself.
+        eos_rows: (C,) row of each class's end-of-text token.
+        readers: (G · K,) the class whose end-of-text row stands in each of a window's K reading places.
+        read_places: (C,) the reading place of each class.
+        read_mask: (G, 1, K, P + W) `mask` of the reading places.
         n_ctx: context tokens per class.
         rows: the unpacked sequences, −1 − i standing for context token i.
     """
@@ -78,9 +69,12 @@ class ClassPrompts:
     slot_tokens: Tensor
     slot_classes: Tensor
     prefix_length: int
-    blocks: tuple[tuple[int, int], ...]
+    windows: int
+    mask: Tensor
     eos_rows: Tensor
-    restore: Tensor
+    readers: Tensor
+    read_places: Tensor
+    read_mask: Tensor
     n_ctx: int
     rows: tuple[tuple[int, ...], ...]
 
@@ -88,29 +82,16 @@ class ClassPrompts:
     def n_classes(self) -> int:
         return len(self.rows)
 
+    @property
+    def suffix_lengths(self) -> list[int]:
+        """Tokens of each class after the prefix."""
+        return [len(row) - self.prefix_length for row in self.rows]
+
     def to(self, device: torch.device | str) -> ClassPrompts:
         """The same prompts with their index tensors on a device."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         moved: dict[str, Any] = {k: v.to(device) for k, v in values.items() if isinstance(v, Tensor)}
         return replace(self, **moved)
-
-    @cached_property
-    def padding(self) -> Padding:
-        """Where the suffixes lie when each is padded to the longest."""
-        lengths = torch.tensor([length for count, length in self.blocks for _ in range(count)])  # packed order
-        longest = int(lengths.max())
-        steps = torch.arange(longest)
-        starts = self.prefix_length + torch.cumsum(lengths, 0) - lengths
-        present = steps < lengths[:, None]  # (C, S)
-        rows = starts[:, None] + torch.minimum(steps, lengths[:, None] - 1)
-        causal = (steps <= steps[:, None]) & present[:, None]  # (C, S, S)
-        device = self.token_ids.device
-        return Padding(
-            rows=rows.to(device),
-            places=present.flatten().nonzero()[:, 0].to(device),
-            causal=F.pad(causal, (self.prefix_length, 0), value=True)[None, :, None].to(device),
-            present=F.pad(present, (self.prefix_length, 0), value=True)[None, :, None, None].to(device),
-        )
 
     def chunks(self, size: int) -> list[tuple[list[int], ClassPrompts]]:
         """Split into class groups of at most ``size`` (neighbours in length), each with the same shared prefix.
@@ -118,10 +99,46 @@ class ClassPrompts:
         Returns:
             pairs of the classes' indices and their packed prompts, on the same device.
         """
-        order = torch.argsort(self.restore).tolist()
-        groups = [order[i : i + size] for i in range(0, len(order), size)]
-        device = self.token_ids.device
-        return [(g, pack([self.rows[i] for i in g], self.n_ctx, self.prefix_length).to(device)) for g in groups]
+        if size not in self._chunks:
+            order = sorted(range(self.n_classes), key=lambda i: len(self.rows[i]))
+            groups = [order[i : i + size] for i in range(0, len(order), size)]
+            device = self.token_ids.device
+            self._chunks[size] = [
+                (g, pack([self.rows[i] for i in g], self.n_ctx, self.prefix_length).to(device)) for g in groups
+            ]
+        return self._chunks[size]
+
+    @cached_property
+    def _chunks(self) -> dict[int, list[tuple[list[int], ClassPrompts]]]:
+        return {}
+
+
+def fill_windows(lengths: Sequence[int], rows: int) -> list[list[int]]:
+    """Put suffixes into windows of ``rows`` rows, the longest first, each where it leaves the least room (best fit).
+
+    Returns:
+        the members of each window, as indices of ``lengths``.
+    """
+    windows: list[list[int]] = []
+    with_room: list[list[int]] = [[] for _ in range(rows + 1)]  # free rows → windows
+    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        room = next((n for n in range(lengths[i], rows + 1) if with_room[n]), None)
+        if room is None:
+            windows.append([])
+            window, room = len(windows) - 1, rows
+        else:
+            window = with_room[room].pop()
+        windows[window].append(i)
+        with_room[room - lengths[i]].append(window)
+    return windows
+
+
+def _best_windows(lengths: Sequence[int]) -> tuple[int, list[list[int]]]:
+    """The window length that leaves the fewest rows empty, and its windows' members."""
+    total, longest = sum(lengths), max(lengths)
+    least, most = (max(longest, min(rows, total)) for rows in WINDOW_ROWS)
+    filled = ((rows, fill_windows(lengths, rows)) for rows in range(least, most + 1))
+    return min(filled, key=lambda found: found[0] * len(found[1]))
 
 
 def pack(rows: Sequence[Sequence[int]], n_ctx: int, prefix_length: int | None = None) -> ClassPrompts:
@@ -135,33 +152,44 @@ def pack(rows: Sequence[Sequence[int]], n_ctx: int, prefix_length: int | None = 
     if prefix_length is None:
         shortest = min(len(row) for row in rows) - 1  # the end-of-text row always belongs to its class
         prefix_length = next((i for i in range(shortest) if len({row[i] for row in rows}) > 1), shortest)
-    suffixes = [row[prefix_length:] for row in rows]
-    order = sorted(range(len(rows)), key=lambda i: len(suffixes[i]))  # stable
-    lengths = [len(suffixes[i]) for i in order]
-    blocks = tuple((lengths.count(n), n) for n in sorted(set(lengths)))
+    length, windows = _best_windows([len(row) - prefix_length for row in rows])
+    places = max(len(members) for members in windows)
 
-    flat: list[int] = list(rows[0][:prefix_length])
-    positions = list(range(prefix_length))
-    owners = [0] * prefix_length
-    eos_rows = []
-    for i in order:
-        flat += suffixes[i]
-        positions += range(prefix_length, len(rows[i]))
-        owners += [i] * len(suffixes[i])
-        eos_rows.append(len(flat) - 1)
-    slots = [row for row, token in enumerate(flat) if token < 0]
-    restore = torch.empty(len(rows), dtype=torch.long)
-    restore[torch.tensor(order)] = torch.arange(len(rows))
+    flat = torch.zeros(prefix_length + len(windows) * length, dtype=torch.long)  # −1 − i: context token i
+    positions, owners = torch.zeros_like(flat), torch.zeros_like(flat)
+    flat[:prefix_length] = torch.tensor(rows[0][:prefix_length])
+    positions[:prefix_length] = torch.arange(prefix_length)
+    mask = torch.eye(length, dtype=torch.bool).repeat(len(windows), 1, 1)  # an empty row sees itself, not nothing
+    mask = F.pad(mask, (prefix_length, 0), value=True)
+    eos_rows, read_places = (torch.zeros(len(rows), dtype=torch.long) for _ in range(2))
+    readers = torch.zeros(len(windows), places, dtype=torch.long)
+    for g, members in enumerate(windows):
+        start = 0
+        for k, i in enumerate(members):
+            suffix = torch.tensor(rows[i][prefix_length:])
+            stop = start + len(suffix)
+            here = slice(prefix_length + g * length + start, prefix_length + g * length + stop)
+            flat[here], owners[here] = suffix, i
+            positions[here] = torch.arange(prefix_length, len(rows[i]))
+            causal = torch.ones(len(suffix), len(suffix), dtype=torch.bool).tril()
+            mask[g, start:stop, prefix_length + start : prefix_length + stop] = causal
+            eos_rows[i], readers[g, k], read_places[i] = here.stop - 1, i, g * places + k
+            start = stop
+    slots = (flat < 0).nonzero()[:, 0]
+    last = (eos_rows[readers] - prefix_length) % length  # (G, K) the end-of-text row within its window
     return ClassPrompts(
-        token_ids=torch.tensor([max(token, 0) for token in flat]),
-        positions=torch.tensor(positions),
-        slot_rows=torch.tensor(slots, dtype=torch.long),
-        slot_tokens=torch.tensor([-1 - flat[row] for row in slots], dtype=torch.long),
-        slot_classes=torch.tensor([owners[row] for row in slots], dtype=torch.long),
+        token_ids=flat.clamp(min=0),
+        positions=positions,
+        slot_rows=slots,
+        slot_tokens=-1 - flat[slots],
+        slot_classes=owners[slots],
         prefix_length=prefix_length,
-        blocks=blocks,
-        eos_rows=torch.tensor(eos_rows),
-        restore=restore,
+        windows=len(windows),
+        mask=mask[:, None],
+        eos_rows=eos_rows,
+        readers=readers.flatten(),
+        read_places=read_places,
+        read_mask=mask.gather(1, last[..., None].expand(-1, -1, mask.shape[-1]))[:, None],
         n_ctx=n_ctx,
         rows=tuple(tuple(row) for row in rows),
     )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from prompted_clip.attention import attend_by_length, attend_padded, read_out_by_length, read_out_padded
+from prompted_clip.attention import attend, read_out
 from prompted_clip.classnames import ClassPrompts
 from prompted_clip.layers import FrozenLayerNorm, Transformer, cast_tower, frozen_parameter
 from prompted_clip.precision import Precision
@@ -29,12 +29,7 @@ class TextTransformer(nn.Module):
 
     Context tokens enter before the positional embedding is added; deep prompts replace the rows of the context before
     blocks 1 … J−1, without positional embedding (MaPLe, section 3.1).
-
-    Attributes:
-        padded: the form of attention (see prompted_clip/attention.py); None chooses by device.
     """
-
-    padded: bool | None = None
 
     def __init__(
         self,
@@ -110,10 +105,8 @@ class TextTransformer(nn.Module):
 
     def _encode(self, classes: ClassPrompts, context: Tensor | None, *deep: Tensor) -> Tensor:
         """(N, C, d) features of all classes at once."""
-        x = self._embed(classes, context)  # (N, P + T, d_l)
+        x = self._embed(classes, context)  # (N, P + G · W, d_l)
         blocks = self.transformer.blocks
-        padded = x.is_cuda if self.padded is None else self.padded
-        attend, read_out = (attend_padded, read_out_padded) if padded else (attend_by_length, read_out_by_length)
         for k, block in enumerate(blocks):
             if 1 <= k <= len(deep):
                 rows = deep[k - 1].to(x.dtype)[classes.slot_tokens]
@@ -122,7 +115,7 @@ class TextTransformer(nn.Module):
                 x = block(x, partial(attend, classes))
             else:
                 x = block.readout(x, lambda rows: rows.index_select(1, classes.eos_rows), partial(read_out, classes))
-        return self.ln_final(x.index_select(1, classes.restore)) @ self.text_projection
+        return self.ln_final(x) @ self.text_projection
 
     def _embed(self, classes: ClassPrompts, context: Tensor | None) -> Tensor:
         with torch.no_grad():

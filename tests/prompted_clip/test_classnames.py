@@ -1,9 +1,11 @@
 """Packing of class prompts, against the token sequences written out."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from prompted_clip import class_prompts, encode_words, text_prompts
-from prompted_clip.classnames import pack, tokenizer
+from prompted_clip.classnames import fill_windows, pack, tokenizer
 
 SOS = tokenizer().encoder["<|startoftext|>"]
 EOS = tokenizer().encoder["<|endoftext|>"]
@@ -30,15 +32,57 @@ def test_frozen_template_words_stay_between_context_and_name():
 
 
 def test_packing_by_hand():
-    """Shared start, then suffixes of 3 and 2 tokens: the shorter comes first, and restore undoes that."""
-    packed = pack([[9, -1, 5, 6, 7], [9, -1, 8, 7]], n_ctx=1)
-    assert packed.prefix_length == 2
-    assert packed.blocks == ((1, 2), (1, 3))
-    assert packed.token_ids.tolist() == [9, 0, 8, 7, 5, 6, 7]
-    assert packed.positions.tolist() == [0, 1, 2, 3, 2, 3, 4]
-    assert packed.eos_rows.tolist() == [3, 6]
-    assert packed.restore.tolist() == [1, 0]
+    """Shared start, then suffixes of 3 and 2 tokens in one window of five rows, the longer first."""
+    packed = pack([[9, -1, 8, 7], [9, -1, 5, 6, 7]], n_ctx=1)
+    assert (packed.prefix_length, packed.windows) == (2, 1)
+    assert packed.token_ids.tolist() == [9, 0, 5, 6, 7, 8, 7]
+    assert packed.positions.tolist() == [0, 1, 2, 3, 4, 2, 3]
+    assert packed.eos_rows.tolist() == [6, 4]
+    assert packed.suffix_lengths == [2, 3]
     assert (packed.slot_rows.tolist(), packed.slot_tokens.tolist()) == ([1], [0])
+    assert packed.mask.int().tolist() == [
+        [
+            [
+                [1, 1, 1, 0, 0, 0, 0],
+                [1, 1, 1, 1, 0, 0, 0],
+                [1, 1, 1, 1, 1, 0, 0],
+                [1, 1, 0, 0, 0, 1, 0],
+                [1, 1, 0, 0, 0, 1, 1],
+            ]
+        ]
+    ]
+    assert (packed.readers.tolist(), packed.read_places.tolist()) == ([1, 0], [1, 0])
+    assert packed.read_mask.int().tolist() == [[[[1, 1, 1, 1, 1, 0, 0], [1, 1, 0, 0, 0, 1, 1]]]]
+
+
+@settings(max_examples=50, deadline=None)
+@given(lengths=st.lists(st.integers(1, 30), min_size=1, max_size=200))
+def test_windows_hold_every_class_once(lengths):
+    for rows in (max(lengths), 40):
+        windows = fill_windows(lengths, rows)
+        assert sorted(i for members in windows for i in members) == list(range(len(lengths)))
+        assert all(sum(lengths[i] for i in members) <= rows for members in windows)
+        assert sum(sum(lengths[i] for i in members) <= rows / 2 for members in windows) <= 1  # else two would be one
+
+
+def test_few_rows_of_a_window_stay_empty():
+    """Suffix lengths as ImageNet's names have them: next to nothing is computed that nobody reads."""
+    lengths = [3] * 296 + [4] * 380 + [5] * 186 + [6] * 106 + [7] * 28 + [9] * 3 + [14]
+    packed = pack([[9, *range(10, 9 + n), 7] for n in lengths], n_ctx=0, prefix_length=1)
+    assert packed.suffix_lengths == lengths
+    assert len(packed.token_ids) < 1.01 * (1 + sum(lengths))
+
+
+def test_classes_share_no_row_and_each_sees_its_own():
+    names = ["cat", "golden retriever", "a very_long name of a thing", "cat"] * 9
+    packed = class_prompts(names, context_length=24, n_ctx=2)
+    length = packed.mask.shape[-2]
+    for i, row in enumerate(packed.rows):
+        window, last = divmod(int(packed.eos_rows[i]) - packed.prefix_length, length)
+        seen = packed.mask[window, 0, last].nonzero()[:, 0].tolist()
+        own = [n if n < packed.prefix_length else n + window * length for n in seen]
+        assert packed.token_ids[own].tolist() == [max(token, 0) for token in row]
+        assert packed.positions[own].tolist() == list(range(len(row)))
 
 
 def test_context_of_its_own_per_class_shares_the_start_token_only():
@@ -49,7 +93,7 @@ def test_context_of_its_own_per_class_shares_the_start_token_only():
 
 def test_one_class_keeps_its_end_of_text_row_out_of_the_prefix():
     packed = text_prompts(["a cat."], context_length=12)
-    assert packed.blocks == ((1, 1),)
+    assert packed.suffix_lengths == [1]
 
 
 def test_a_name_that_ends_in_punctuation_is_tokenised_with_the_full_stop():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bench.baseline import encode_text as usual_encode_text
 from bench.baseline import tokenize as usual_tokenize
-from prompted_clip import Backbone, Prompts, class_prompts, text_prompts
+from prompted_clip import Backbone, Prompts, attention, class_prompts, text_prompts
 from tests.stubs import SHAPES, random_clip, random_images, random_rn_clip
 
 NAMES = ["cat", "golden retriever", "a very_long name of a thing", "St. Bernard (dog)", "cat"]
@@ -88,7 +88,7 @@ def test_chunks_and_recomputation_change_nothing(small, position, axis, chunk, r
 
 @pytest.mark.parametrize("axis", ["shared", "class", "image"])
 @pytest.mark.parametrize("names", [NAMES, NAMES[:1], ["cat", "dog"]], ids=["mixed", "one", "equal"])
-def test_the_two_forms_of_attention_agree(small, monkeypatch, axis, names):
+def test_fused_and_written_out_attention_agree(small, monkeypatch, axis, names):
     _, backbone = small
     torch.manual_seed(4)
     leading = {"shared": (), "class": (len(names),), "image": (3,)}[axis]
@@ -96,12 +96,12 @@ def test_the_two_forms_of_attention_agree(small, monkeypatch, axis, names):
     classes = class_prompts(names, context_length=24, n_ctx=2, per_class=axis == "class")
     prompts = Prompts(text=text, text_deep=[deep], text_axis=axis)
     results = []
-    for padded in (False, True):
-        monkeypatch.setattr(backbone.text, "padded", padded)
+    for keys in (64, 0):
+        monkeypatch.setattr(attention, "PLAIN_KEYS", keys)
         features = backbone.encode_text(classes, prompts)
         results.append((features, *torch.autograd.grad(features.square().sum(), [text, deep])))
-    for by_length, padded in zip(*results, strict=True):
-        torch.testing.assert_close(padded, by_length, atol=1e-10, rtol=1e-9)
+    for written_out, fused in zip(*results, strict=True):
+        torch.testing.assert_close(fused, written_out, atol=1e-10, rtol=1e-9)
 
 
 @pytest.mark.parametrize("axis", ["class", "image"])
