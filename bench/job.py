@@ -40,7 +40,7 @@ class Job:
 
     Attributes:
         side: "usual" (the baseline), "ours", "gemm" (matrix products alone) or "describe" (the machine).
-        task: "step" (training steps) or "evaluate" (logits of `images` images).
+        task: "step" (training steps), "evaluate" (logits of `images` images) or "profile" (steps, by operation).
         method: "maple" or "cocoop".
         dims: a key of `DIMS`.
         precision: fp32, bf16, fp16, and for our side amp.

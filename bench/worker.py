@@ -177,7 +177,13 @@ def describe(job: Job) -> dict[str, Any]:
     }
 
 
-RUNNERS = {"step": run_step, "evaluate": run_evaluate}
+def run_profile(job: Job) -> dict[str, Any]:
+    from bench import profile
+
+    return profile.run_profile(job)
+
+
+RUNNERS = {"step": run_step, "evaluate": run_evaluate, "profile": run_profile}
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ def row(classes: int, *, line: bool = False, refused: str | None = None, precisi
         "batch": 4,
         "dims": "vit_b16",
         "precision": precision,
-        "ours": {"seconds": seconds, "peak_bytes": 5e6 * classes, "flops": 1e12, "share_of_gemm": 0.9},
+        "ours": {"seconds": seconds, "peak_bytes": 5e6 * classes, "flops": 1e12, "share_of_gemm": 0.9, "share_of_our_call": 0.8},
         "usual": usual,
         "difference": None if line else {"logits": 1e-6, "logits_relative": 1e-7, "gradient": 2e-6},
         "refused": refused,
@@ -185,6 +185,17 @@ def test_step_from_end_to_end(tmp_path: Path) -> None:
     assert measured["speedup"] > 0 and measured["ours"]["peak_bytes"] > 0
     assert measured["ours"]["share_of_gemm"] > 0
     assert "| 5 " in done.stdout and path.name in done.stdout
+
+
+def test_profile_from_end_to_end(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bench.profile", "--dims", "tiny", "--threads", "1", "--classes", "5"]
+    command += ["--steps", "2", "--output", str(tmp_path)]
+    done = subprocess.run(command, cwd=runner.ROOT, capture_output=True, text=True, check=True)
+    (path,) = tmp_path.iterdir()
+    (measured,) = json.loads(path.read_text())["runs"][0]["rows"]
+    assert sum(measured["kinds"].values()) == pytest.approx(measured["seconds"])
+    assert all(seconds > 0 for seconds in measured["kinds"].values())
+    assert "products with weights" in done.stdout
 
 
 def test_startup_wants_a_step(tmp_path: Path) -> None:
