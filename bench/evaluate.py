@@ -33,7 +33,7 @@ def main() -> int:
     for row in rows:
         shown = {"batch": str(row["batch"])} | cells(row, "run")
         shown["usual images/s"], shown["ours images/s"] = (
-            f"{row[side]['images_per_second']:.0f}" for side in ("usual", "ours")
+            f"{row[side]['images_per_second']:.3g}" for side in ("usual", "ours")
         )
         del shown["gradients differ"]
         table.append(shown)
