@@ -236,7 +236,6 @@ def run_trainer(args: argparse.Namespace, cfg: Any) -> int:
 def main(argv: list[str] | None = None) -> int:
     """Run, and turn an error into one sentence; its traceback goes to the log, or to the screen with TRACEBACK=1."""
     args = parse_args(argv)
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # PyTorch on a CPU in large pages: 4 % of a step (Linux)
     try:
         return run(args)
     except (ValueError, KeyError, OSError, RuntimeError, FloatingPointError, ImportError) as error:

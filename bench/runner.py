@@ -36,8 +36,7 @@ def measure(job: Job) -> dict[str, Any]:
     size = "" if job.side in ("gemm", "describe") else f", {job.classes} classes, batch {job.batch}, depth {job.depth}"
     print(f"bench: {label}{size}, {job.precision}, {job.device} …", end=" ", file=sys.stderr, flush=True)
     start = time.perf_counter()
-    threads = {"OMP_NUM_THREADS": str(job.threads), "MKL_NUM_THREADS": str(job.threads)}
-    environment = os.environ | threads | {"THP_MEM_ALLOC_ENABLE": "1"}  # large pages, as train.py asks for: both sides
+    environment = dict(os.environ, OMP_NUM_THREADS=str(job.threads), MKL_NUM_THREADS=str(job.threads))
     with tempfile.TemporaryDirectory() as folder:
         job_file, result_file = Path(folder) / "job.json", Path(folder) / "result.json"
         job.write(job_file)
