@@ -40,8 +40,9 @@ class Job:
 
     Attributes:
         side: "usual" (the baseline), "ours", "gemm" (matrix products alone) or "describe" (the machine).
-        task: "step" (training steps), "evaluate" (logits of `images` images) or "profile" (steps, by operation).
-        method: "maple" or "cocoop".
+        task: "step" (training steps), "evaluate" (logits of `images` images), "profile" (steps, by operation)
+            or "method" (steps of any trainer).
+        method: "maple" or "cocoop"; for "method" a setting under configs/trainers/.
         dims: a key of `DIMS`.
         precision: fp32, bf16, fp16, and for our side amp.
         device: "cpu" or "cuda".

@@ -11,6 +11,9 @@ from bench.results import base_job, describe_machine, parser, run_program, show,
 from bench.runner import available_bytes
 from bench.step import measure_rows, refusals
 
+#: Names of model sizes on the plot.
+TITLES = {"vit_b16": "ViT-B/16's size"}
+
 
 def plot(rows: list[dict[str, Any]], machine: dict[str, Any], path: Path) -> None:
     """Seconds per step and peak memory over classes, both sides; what comes from a line is dashed."""
@@ -18,6 +21,7 @@ def plot(rows: list[dict[str, Any]], machine: dict[str, Any], path: Path) -> Non
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     rows = sorted(rows, key=lambda row: row["classes"])
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6))
@@ -35,13 +39,16 @@ def plot(rows: list[dict[str, Any]], machine: dict[str, Any], path: Path) -> Non
                 axis.plot(x[start:], y[start:], "--", color=colour, label=f"{side}, by a line (does not fit)")
         axis.set(xscale="log", yscale="log", xlabel="classes", ylabel=label)
         axis.set_xticks(x, [str(value) for value in x])
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.yaxis.set_minor_formatter(NullFormatter())
         axis.minorticks_off()
         axis.grid(True, alpha=0.3)
     axes[0].legend()
     where = machine["gpu"] or f"{machine['cpu']}, {machine['threads']} threads"
-    figure.suptitle(
-        f"MaPLe, {rows[0]['dims']}, batch {rows[0]['batch']}, {rows[0]['precision']} – {where}", fontsize=10
-    )
+    size = TITLES.get(rows[0]["dims"], rows[0]["dims"])
+    title = f"MaPLe, {size}, batch {rows[0]['batch']}, {rows[0]['precision']} – {where}"
+    figure.suptitle(title, fontsize=10)
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)

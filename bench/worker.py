@@ -32,7 +32,7 @@ def peak_rss_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _clock(device: str) -> Callable[[], float]:
+def clock(device: str) -> Callable[[], float]:
     """Seconds, after everything queued on the device has run."""
     import torch
 
@@ -73,7 +73,7 @@ def run_step(job: Job) -> dict[str, Any]:
     side = build_side(job)
     images, labels = batch_of(job, 0, job.batch)
     optimiser = torch.optim.SGD(side.learner.parameters(), lr=1e-3, momentum=0.9)
-    now = _clock(job.device)
+    now = clock(job.device)
     seconds = []
     for index in range(job.warmup + job.steps):
         start = now()
@@ -98,7 +98,7 @@ def run_evaluate(job: Job) -> dict[str, Any]:
     from bench.weights import batch_of
 
     side = build_side(job)
-    now = _clock(job.device)
+    now = clock(job.device)
     sizes = [min(job.batch, job.images - start) for start in range(0, job.images, job.batch)]
     logits = []
     with torch.no_grad():
@@ -131,7 +131,7 @@ def run_gemm(job: Job) -> dict[str, Any]:
     dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     amp = torch.float16 if job.device == "cuda" else torch.bfloat16
     dtype = dtypes.get(job.precision, amp)
-    now = _clock(job.device)
+    now = clock(job.device)
 
     def seconds_of(product: Callable[[Any, Any], Any], x: Any, weight: Any) -> float:
         product(x, weight)
@@ -177,13 +177,14 @@ def describe(job: Job) -> dict[str, Any]:
     }
 
 
-def run_profile(job: Job) -> dict[str, Any]:
-    from bench import profile
+def run_of_program(job: Job) -> dict[str, Any]:
+    """A task that lies in its program's own module."""
+    from bench import methods, profile
 
-    return profile.run_profile(job)
+    return {"profile": profile.run_profile, "method": methods.run_method}[job.task](job)
 
 
-RUNNERS = {"step": run_step, "evaluate": run_evaluate, "profile": run_profile}
+RUNNERS = {"step": run_step, "evaluate": run_evaluate, "profile": run_of_program, "method": run_of_program}
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import results, runner, scale, startup, step
+from bench import methods, results, runner, scale, startup, step
 from bench.job import Job
 from bench.names import class_names
 from bench.pairs import cells
@@ -202,6 +202,18 @@ def test_profile_from_end_to_end(tmp_path: Path) -> None:
     assert sum(measured["kinds"].values()) == pytest.approx(measured["seconds"])
     assert all(seconds > 0 for seconds in measured["kinds"].values())
     assert "products with weights" in done.stdout
+
+
+@pytest.mark.parametrize("setting", methods.SETTINGS)
+def test_every_setting_takes_steps(setting: str) -> None:
+    job = Job("ours", "method", setting, "tiny", classes=5, batch=2, warmup=0, steps=1)
+    result = methods.run_method(job)
+    assert result["seconds"] > 0 and result["parameters"] > 0
+
+
+def test_settings_are_those_that_the_table_of_methods_names() -> None:
+    table = (runner.ROOT / "docs" / "methods.md").read_text()
+    assert all(f"`{setting}`" in table for setting in methods.SETTINGS)
 
 
 def test_startup_wants_a_step(tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ def test_products_are_those_of_float64(library, dtype, n_in, n_out):
     (slope,) = torch.autograd.grad(found, x, gradient)
     assert found.dtype == slope.dtype == dtype
     assert apart(slope, wide[3] @ wide[1]) < BOUNDS[dtype]
+    (slope,) = torch.autograd.grad(frozen_linear(x, weight, bias).sum(), x)  # of an expanded gradient, strides 0
+    assert apart(slope, wide[1].sum(0).expand_as(slope)) < BOUNDS[dtype]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
