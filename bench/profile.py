@@ -66,7 +66,7 @@ def main() -> int:
     job = base_job(chosen, task="profile", batch=chosen.batch)
     job = job.with_(depth=min(9, job.size().text_layers))
     machine = describe_machine(job)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for each in [job.with_(classes=n, precision=p) for p in chosen.precision for n in chosen.classes]:
         rows.append({"classes": each.classes, "batch": each.batch, "precision": each.precision} | measure(each))
     table = [
