@@ -22,16 +22,20 @@ SETTINGS = (
 )
 
 
-def settings_of(setting: str) -> Any:
-    """The config of a setting; everything else at its default."""
+def settings_of(setting: str, layers: int) -> Any:
+    """The config of a setting, everything else at its default; prompt depths at most `layers`, the model's."""
     import datasets
     import trainers
     from dassl.config import get_cfg_default
+    from dassl.engine import TRAINER_REGISTRY
 
     cfg = get_cfg_default()
     datasets.add_config(cfg)
     trainers.add_config(cfg)
     cfg.merge_from_file(str(ROOT / "configs" / "trainers" / f"{setting}.yaml"))
+    node = cfg.TRAINER[TRAINER_REGISTRY.get(setting.split("/")[0]).node]
+    for key in [key for key in node if key.startswith("PROMPT_DEPTH")]:
+        node[key] = min(node[key], layers)
     return cfg
 
 
@@ -48,9 +52,8 @@ def run_method(job: Job) -> dict[str, Any]:
     from dassl.engine import TRAINER_REGISTRY
     from prompted_clip import Backbone
 
-    cfg = settings_of(job.method)
-    name = job.method.split("/")[0]
-    kind = TRAINER_REGISTRY.get(name)
+    cfg = settings_of(job.method, job.size().text_layers)
+    kind = TRAINER_REGISTRY.get(job.method.split("/")[0])
     trainer = kind.__new__(kind)  # without data, folders and logs: what a step needs is set here
     trainer.cfg, trainer.device, trainer._features = cfg, torch.device(job.device), None
     state = weights.openai_clip(job.size(), job.seed).state_dict()
@@ -81,7 +84,7 @@ def main() -> int:
     machine = describe_machine(job)
     rows, table = [], []
     for setting in chosen.settings:
-        batch = settings_of(setting).DATALOADER.TRAIN_X.BATCH_SIZE
+        batch = settings_of(setting, job.size().text_layers).DATALOADER.TRAIN_X.BATCH_SIZE
         for precision in chosen.precision:
             result = measure(job.with_(method=setting, batch=batch, precision=precision))
             size = {"batch": batch, "classes": chosen.classes, "precision": precision}
