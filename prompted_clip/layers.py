@@ -25,6 +25,8 @@ def frozen_parameter(*shape: int) -> nn.Parameter:
 
 
 def _use_onednn(x: Tensor) -> bool:
+    if torch.compiler.is_compiling():  # it has its own choice of libraries
+        return False
     formats = (torch.float32, torch.bfloat16)
     return x.device.type == "cpu" and x.dtype in formats and torch.backends.mkldnn.is_available()
 
