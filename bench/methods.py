@@ -40,15 +40,12 @@ def settings_of(setting: str, layers: int) -> Any:
 
 
 def run_method(job: Job) -> dict[str, Any]:
-    """Steps of the registered trainer that `job.method`, a setting, names: logits, cross entropy, gradients, SGD."""
-    import statistics
-
+    """Training steps of the registered trainer that `job.method`, a setting, names."""
     import torch
-    import torch.nn.functional as F
 
     from bench import weights
     from bench.names import class_names
-    from bench.worker import clock
+    from bench.worker import timed_steps, training_step
     from dassl.engine import TRAINER_REGISTRY
     from prompted_clip import Backbone
 
@@ -60,19 +57,9 @@ def run_method(job: Job) -> dict[str, Any]:
     trainer.backbone = Backbone(state, precision=job.precision, device=job.device)
     trainer.learner = trainer.build_learner(cfg.TRAINER[kind.node], class_names(job.classes)).to(job.device)
     trainer.learner.classes = trainer.learner.classes.to(job.device)
-    images, labels = weights.batch_of(job, 0, job.batch)
-    optimiser = torch.optim.SGD(trainer.learner.parameters(), lr=1e-3, momentum=0.9)
-    now = clock(job.device)
-    seconds = []
-    for _ in range(job.warmup + job.steps):
-        start = now()
-        optimiser.zero_grad()
-        F.cross_entropy(trainer.model_inference(images), labels).backward()
-        optimiser.step()
-        seconds.append(now() - start)
-    measured = seconds[job.warmup :]
     parameters = sum(p.numel() for p in trainer.learner.parameters())
-    return {"seconds": statistics.median(measured), "all_seconds": measured, "parameters": parameters}
+    step = training_step(job, trainer.learner, trainer.model_inference)
+    return timed_steps(job, step) | {"parameters": parameters}
 
 
 def main() -> int:

@@ -27,21 +27,17 @@ def kind_of(operation: str) -> str:
 def run_profile(job: Job) -> dict[str, Any]:
     """Seconds per step by kind of operation, in total and of the costliest ones, over `job.steps` steps."""
     import torch
-    import torch.nn.functional as F
     from torch.profiler import ProfilerActivity, profile
 
     from bench.sides import build_side
-    from bench.weights import batch_of
+    from bench.worker import training_step
 
     side = build_side(job)
-    images, labels = batch_of(job, 0, job.batch)
-    optimiser = torch.optim.SGD(side.learner.parameters(), lr=1e-3, momentum=0.9)
+    step = training_step(job, side.learner, side.logits)
 
     def steps(count: int) -> None:
         for _ in range(count):
-            optimiser.zero_grad()
-            F.cross_entropy(side.logits(images), labels).backward()
-            optimiser.step()
+            step()
         if job.device == "cuda":
             torch.cuda.synchronize()
 

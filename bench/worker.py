@@ -62,31 +62,51 @@ def _flops_of(side: Any, images: int, text_passes: int, training: bool) -> dict[
     }
 
 
-def run_step(job: Job) -> dict[str, Any]:
-    """Training steps: logits, cross entropy, gradients, SGD. Logits and gradients of the first are saved."""
+def training_step(job: Job, learner: Any, logits_of: Callable[[Any], Any]) -> Callable[[], Any]:
+    """One training step on the job's first images: logits (returned), cross entropy, gradients, SGD."""
     import torch
     import torch.nn.functional as F
 
-    from bench.sides import build_side
     from bench.weights import batch_of
 
-    side = build_side(job)
     images, labels = batch_of(job, 0, job.batch)
-    optimiser = torch.optim.SGD(side.learner.parameters(), lr=1e-3, momentum=0.9)
+    optimiser = torch.optim.SGD(learner.parameters(), lr=1e-3, momentum=0.9)
+
+    def step() -> Any:
+        optimiser.zero_grad()
+        logits = logits_of(images)
+        F.cross_entropy(logits, labels).backward()
+        optimiser.step()
+        return logits
+
+    return step
+
+
+def timed_steps(job: Job, step: Callable[[], Any], first: Callable[[Any], None] | None = None) -> dict[str, Any]:
+    """Median and all seconds of `job.steps` steps after `job.warmup`; `first` gets what the very first returned."""
     now = clock(job.device)
     seconds = []
     for index in range(job.warmup + job.steps):
         start = now()
-        optimiser.zero_grad()
-        logits = side.logits(images)
-        F.cross_entropy(logits, labels).backward()
-        optimiser.step()
+        returned = step()
         seconds.append(now() - start)
-        if index == 0 and job.save:
-            _save(job.save, logits, {name: p.grad for name, p in side.learner.named_parameters()})
+        if index == 0 and first is not None:
+            first(returned)
     measured = seconds[job.warmup :]
-    median = statistics.median(measured)
-    result = {"seconds": median, "all_seconds": measured, "images_per_second": job.batch / median}
+    return {"seconds": statistics.median(measured), "all_seconds": measured}
+
+
+def run_step(job: Job) -> dict[str, Any]:
+    """Training steps of one side. Logits and gradients of the first are saved."""
+    from bench.sides import build_side
+
+    side = build_side(job)
+
+    def save(logits: Any) -> None:
+        _save(job.save, logits, {name: p.grad for name, p in side.learner.named_parameters()})
+
+    result = timed_steps(job, training_step(job, side.learner, side.logits), save if job.save else None)
+    result["images_per_second"] = job.batch / result["seconds"]
     return result | _flops_of(side, job.batch, 1, True)
 
 
