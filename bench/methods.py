@@ -45,7 +45,7 @@ def run_method(job: Job) -> dict[str, Any]:
 
     from bench import weights
     from bench.names import class_names
-    from bench.worker import timed_steps, training_step
+    from bench.steps import timed_steps, training_step
     from dassl.engine import TRAINER_REGISTRY
     from prompted_clip import Backbone
 

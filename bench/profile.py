@@ -30,7 +30,7 @@ def run_profile(job: Job) -> dict[str, Any]:
     from torch.profiler import ProfilerActivity, profile
 
     from bench.sides import build_side
-    from bench.worker import training_step
+    from bench.steps import training_step
 
     side = build_side(job)
     step = training_step(job, side.learner, side.logits)

@@ -20,7 +20,10 @@ from prompted_clip.open_clip_weights import OPEN_CLIP, OpenClipModel
 
 #: The small CLIP that comes with the project (see assets/mini_clip/README.md).
 MINI_CLIP = "mini_clip"
-_MINI_CLIP_FILE = Path(__file__).resolve().parent.parent / "assets" / "mini_clip" / "mini_clip.pt"
+#: It lies in the checkout's assets/; in an installed library, setup.py puts that folder inside this package.
+_PACKAGE = Path(__file__).resolve().parent
+_ASSETS = _PACKAGE / "assets" if (_PACKAGE / "assets").is_dir() else _PACKAGE.parent / "assets"
+_MINI_CLIP_FILE = _ASSETS / "mini_clip" / "mini_clip.pt"
 
 #: Entries of OpenAI's archives that describe the model rather than weigh anything.
 _NOT_WEIGHTS = ("input_resolution", "context_length", "vocab_size")
