@@ -10,12 +10,12 @@ LIBRARY = ["prompted_clip", "dassl"]
 #: Data of the checkout that travels inside the library: package → folder.
 ASSETS = {"prompted_clip.assets.mini_clip": "assets/mini_clip"}
 
-OPEN_CLIP = ["open_clip_torch>=2.30"]
+OPEN_CLIP = ["open_clip_torch>=3.2"]
 SLURM = ["submitit>=1.5"]
 LAB = [
     "gdown>=5",
     "requests>=2.28",
-    "matplotlib>=3.8",
+    "matplotlib>=3.10",
     "scikit-learn>=1.3",
     "scipy>=1.11",
     # carries the 5,000 MNIST digits of the quickstart

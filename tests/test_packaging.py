@@ -86,11 +86,11 @@ def test_it_works_next_to_a_package_named_datasets(wheel, tmp_path) -> None:
     purelib = Path(
         run(python, "-I", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=tmp_path).strip()
     )
-    # PyTorch and the rest are this environment's: a plain path, so that this environment's own .pth files (its
-    # installation of the project) do not count
-    (purelib / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
     wheels = [wheel, build(other, tmp_path / "wheels")]
     run(sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", *wheels, cwd=tmp_path)
+    # PyTorch and the rest are this environment's: a plain path, so that this environment's own .pth files (its
+    # installation of the project) do not count; after pip is done, which would take that installation for its own
+    (purelib / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
     where, classes, _ = run(python, "-I", "-W", "ignore", "-c", PROGRAM, cwd=tmp_path).split()[-3:]
     assert Path(where).is_relative_to(purelib) and classes == "2"
 
