@@ -98,6 +98,7 @@ def _optim() -> CN:
             "RMSPROP_ALPHA": 0.99,
             "ADAM_BETA1": 0.9,
             "ADAM_BETA2": 0.999,
+            "EPS": 1e-8,  # ours: of the adam family and rmsprop
             "STAGED_LR": False,  # NEW_LAYERS at LR, all others at LR * BASE_LR_MULT
             "NEW_LAYERS": (),
             "BASE_LR_MULT": 0.1,
@@ -105,6 +106,9 @@ def _optim() -> CN:
             "STEPSIZE": (-1,),  # epochs; -1: MAX_EPOCH
             "GAMMA": 0.1,
             "MAX_EPOCH": 10,
+            "MAX_STEPS": 0,  # ours: above 0, training ends after so many steps, whatever MAX_EPOCH says
+            "LR_PER": "epoch",  # ours: epoch or step, how often the schedule moves
+            "LR_MIN": 0.0,  # ours: where cosine ends
             "WARMUP_EPOCH": -1,  # above 0: warm-up epochs
             "WARMUP_TYPE": "linear",  # linear, constant
             "WARMUP_CONS_LR": 1e-5,

@@ -1,4 +1,4 @@
-"""Learning-rate schedules, one step per epoch, each with an optional warm-up."""
+"""Learning-rate schedules, one step per epoch or per training step, each with an optional warm-up."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dassl.utils.registry import check_availability
 
 AVAI_SCHEDS = ["single_step", "multi_step", "cosine"]
 AVAI_WARMUPS = ["linear", "constant"]
+LR_UNITS = ["epoch", "step"]
 
 
 class _WarmupScheduler(LRScheduler):
@@ -161,29 +162,52 @@ class LinearWarmupScheduler(_WarmupScheduler):
         return [float(lr) * self.last_epoch / self.warmup_epoch for lr in self.base_lrs]
 
 
-def build_lr_scheduler(optimizer: torch.optim.Optimizer, optim_cfg: Any) -> LRScheduler:
-    """The schedule that ``cfg.OPTIM`` describes; its `step` is called once per epoch.
+def moves_per_step(optim_cfg: Any) -> bool:
+    """Whether the schedule moves after every training step (``LR_PER step``), not after every epoch.
+
+    Raises:
+        ValueError: another unit.
+    """
+    unit = getattr(optim_cfg, "LR_PER", "epoch")  # a plugin's config may be older than the key
+    check_availability(unit, LR_UNITS)
+    return unit == "step"
+
+
+def build_lr_scheduler(
+    optimizer: torch.optim.Optimizer, optim_cfg: Any, steps_per_epoch: int = 0, total_steps: int = 0
+) -> LRScheduler:
+    """The schedule that ``cfg.OPTIM`` describes; its `step` is called once per epoch, or per step with ``LR_PER step``.
 
     For base rate r, epochs e = 0, 1, ... and T = MAX_EPOCH, without warm-up:
 
     - single_step: r * GAMMA ** (e // STEPSIZE), STEPSIZE <= 0 meaning T
     - multi_step: r * GAMMA ** (number of milestones <= e)
-    - cosine: r / 2 * (1 + cos(pi * e / T))
+    - cosine: m + (r - m) / 2 * (1 + cos(pi * e / T)), m = LR_MIN
 
     With WARMUP_EPOCH w > 0, epochs e < w have WARMUP_CONS_LR (constant) or WARMUP_MIN_LR, r/w, 2r/w, ... (linear).
     After that the formulas hold with e - w in place of e, T unchanged; with WARMUP_RECOUNT False, with e itself.
 
+    With ``LR_PER step`` the same formulas hold with training steps in place of epochs: T is the number of steps of the
+    run, w and STEPSIZE are multiplied by the steps of an epoch.
+
     Args:
         optimizer: the optimiser.
         optim_cfg: the OPTIM section.
+        steps_per_epoch: training steps of an epoch; needed with ``LR_PER step``.
+        total_steps: steps of the run; 0: MAX_EPOCH epochs of them.
 
     Raises:
-        ValueError: unknown names, or a STEPSIZE that does not fit the schedule.
+        ValueError: unknown names, a STEPSIZE that does not fit the schedule, or ``LR_PER step`` without steps.
     """
     name = optim_cfg.LR_SCHEDULER
     check_availability(name, AVAI_SCHEDS)
-    scheduler = _make(optimizer, name, optim_cfg)
-    warmup = optim_cfg.WARMUP_EPOCH
+    unit, total = 1, optim_cfg.MAX_EPOCH
+    if moves_per_step(optim_cfg):
+        if steps_per_epoch < 1:
+            raise ValueError("OPTIM.LR_PER is 'step', but build_lr_scheduler was not told how many steps an epoch has")
+        unit, total = steps_per_epoch, total_steps or optim_cfg.MAX_EPOCH * steps_per_epoch
+    scheduler = _make(optimizer, name, optim_cfg, unit, total)
+    warmup = optim_cfg.WARMUP_EPOCH * unit
     if warmup <= 0:
         return scheduler
     check_availability(optim_cfg.WARMUP_TYPE, AVAI_WARMUPS)
@@ -193,12 +217,12 @@ def build_lr_scheduler(optimizer: torch.optim.Optimizer, optim_cfg: Any) -> LRSc
     return LinearWarmupScheduler(optimizer, scheduler, warmup, optim_cfg.WARMUP_MIN_LR, recount=recount)
 
 
-def _make(optimizer: torch.optim.Optimizer, name: str, cfg: Any) -> LRScheduler:
+def _make(optimizer: torch.optim.Optimizer, name: str, cfg: Any, unit: int, total: int) -> LRScheduler:
     if name == "cosine":
-        return CosineAnnealingLR(optimizer, cfg.MAX_EPOCH)
+        return CosineAnnealingLR(optimizer, total, eta_min=getattr(cfg, "LR_MIN", 0.0))
     sizes = [cfg.STEPSIZE] if isinstance(cfg.STEPSIZE, int) else list(cfg.STEPSIZE)
     if not sizes or not all(isinstance(size, int) for size in sizes):
         raise ValueError(f"OPTIM.STEPSIZE is {cfg.STEPSIZE!r}; expected whole numbers of epochs, e.g. (5,)")
     if name == "multi_step":
-        return MultiStepLR(optimizer, milestones=sizes, gamma=cfg.GAMMA)
-    return StepLR(optimizer, step_size=sizes[-1] if sizes[-1] > 0 else cfg.MAX_EPOCH, gamma=cfg.GAMMA)
+        return MultiStepLR(optimizer, milestones=[size * unit for size in sizes], gamma=cfg.GAMMA)
+    return StepLR(optimizer, step_size=sizes[-1] * unit if sizes[-1] > 0 else total, gamma=cfg.GAMMA)

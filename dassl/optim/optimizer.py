@@ -74,14 +74,15 @@ def _staged_groups(model: Any, optim_cfg: Any) -> list[dict]:
 def _make(params: Iterable, cfg: Any) -> torch.optim.Optimizer:
     common: dict[str, Any] = {"lr": cfg.LR, "weight_decay": cfg.WEIGHT_DECAY}
     betas = (cfg.ADAM_BETA1, cfg.ADAM_BETA2)
+    eps = getattr(cfg, "EPS", 1e-8)  # a plugin's config may be older than the key
     if cfg.NAME == "sgd":
         return torch.optim.SGD(
             params, momentum=cfg.MOMENTUM, dampening=cfg.SGD_DAMPNING, nesterov=cfg.SGD_NESTEROV, **common
         )
     if cfg.NAME == "rmsprop":
-        return torch.optim.RMSprop(params, momentum=cfg.MOMENTUM, alpha=cfg.RMSPROP_ALPHA, **common)
+        return torch.optim.RMSprop(params, momentum=cfg.MOMENTUM, alpha=cfg.RMSPROP_ALPHA, eps=eps, **common)
     if cfg.NAME == "radam":
-        return torch.optim.RAdam(params, betas=betas, **common)
+        return torch.optim.RAdam(params, betas=betas, eps=eps, **common)
     if cfg.NAME == "adamw":
-        return torch.optim.AdamW(params, betas=betas, **common)
-    return torch.optim.Adam(params, betas=betas, amsgrad=cfg.NAME == "amsgrad", **common)
+        return torch.optim.AdamW(params, betas=betas, eps=eps, **common)
+    return torch.optim.Adam(params, betas=betas, eps=eps, amsgrad=cfg.NAME == "amsgrad", **common)

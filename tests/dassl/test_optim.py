@@ -159,6 +159,56 @@ def test_warmup_classes_as_plugins_call_them() -> None:
     assert [r[0] for r in rates(optim, sched, 4)] == pytest.approx([0.01, 0.05, 0.1, 0.05])
 
 
+@given(
+    st.sampled_from(["cosine", "single_step", "multi_step"]),
+    st.sampled_from([None, "constant", "linear"]),
+    st.booleans(),
+    st.integers(1, 4),
+)
+@settings(max_examples=40, deadline=None)
+def test_a_schedule_per_step_is_that_of_as_many_epochs(name: str, kind: str | None, recount: bool, unit: int) -> None:
+    """A run of 6 epochs of `unit` steps has, step by step, the rates of a run of 6 · unit epochs."""
+
+    def options(n: int) -> dict[str, Any]:
+        warmup = {"WARMUP_EPOCH": 2 * n, "WARMUP_TYPE": kind} if kind else {}
+        sizes = (2 * n, 4 * n)
+        return {
+            "LR": 0.1,
+            "LR_SCHEDULER": name,
+            "STEPSIZE": sizes,
+            "WARMUP_RECOUNT": recount,
+            "MAX_EPOCH": 6 * n,
+        } | warmup
+
+    optim = sgd(0.1)
+    schedule = build_lr_scheduler(optim, optim_cfg(LR_PER="step", **options(1)), steps_per_epoch=unit)
+    assert [r[0] for r in rates(optim, schedule, 6 * unit)] == first_rates(optim_cfg(**options(unit)), 6 * unit)
+
+
+def test_cosine_over_a_number_of_steps_ends_at_its_minimum() -> None:
+    optim = sgd(2e-4)
+    cfg = optim_cfg(LR=2e-4, LR_SCHEDULER="cosine", LR_PER="step", LR_MIN=1e-6, MAX_EPOCH=99)
+    schedule = build_lr_scheduler(optim, cfg, steps_per_epoch=3, total_steps=8)
+    expected = [1e-6 + (2e-4 - 1e-6) / 2 * (1 + math.cos(math.pi * i / 8)) for i in range(9)]
+    assert [r[0] for r in rates(optim, schedule, 9)] == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_schedule_per_step_must_know_the_steps() -> None:
+    with pytest.raises(ValueError, match="how many steps an epoch has"):
+        build_lr_scheduler(sgd(), optim_cfg(LR_PER="step"))
+    with pytest.raises(ValueError, match="did you mean 'step'"):
+        build_lr_scheduler(sgd(), optim_cfg(LR_PER="steps"))
+
+
+def test_a_config_older_than_the_keys_is_taken() -> None:
+    cfg = optim_cfg(LR=0.1, LR_SCHEDULER="cosine", MAX_EPOCH=4)
+    for key in ("EPS", "LR_PER", "LR_MIN", "MAX_STEPS"):
+        del cfg[key]
+    optim = build_optimizer(Two(), cfg)
+    assert optim.param_groups[0]["eps"] == 1e-8
+    assert [r[0] for r in rates(optim, build_lr_scheduler(optim, cfg), 2)] == pytest.approx([0.1, 0.0853553], rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -194,12 +244,13 @@ class Two(nn.Module):
 )
 def test_optimisers(name: str, kind: type) -> None:
     options = {"NAME": name, "LR": 0.1, "WEIGHT_DECAY": 0.01, "MOMENTUM": 0.8, "ADAM_BETA1": 0.7, "ADAM_BETA2": 0.9}
+    options["EPS"] = 1e-3
     optim = build_optimizer(Two(), optim_cfg(**options, RMSPROP_ALPHA=0.6, SGD_NESTEROV=True))
     group = optim.param_groups[0]
     assert type(optim) is kind and (group["lr"], group["weight_decay"]) == (0.1, 0.01) and len(group["params"]) == 5
     assert group.get("momentum", 0.8) == 0.8 and group.get("betas", (0.7, 0.9)) == (0.7, 0.9)
     assert group.get("amsgrad", False) == (name == "amsgrad") and group.get("alpha", 0.6) == 0.6
-    assert group.get("nesterov", True)
+    assert group.get("nesterov", True) and group.get("eps", 1e-3) == 1e-3
 
 
 def test_what_can_be_optimised() -> None:
