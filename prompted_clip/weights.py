@@ -133,7 +133,9 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
             loaded = _read_safetensors(path)
         else:
             loaded = _read_archive(path) if _is_torchscript(path) else torch.load(path, "cpu", weights_only=True)
-    except (RuntimeError, EOFError, KeyError, ValueError, OSError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+    except ImportError:
+        raise
+    except Exception as error:  # a damaged file is unpickled into errors of every kind
         size = os.path.getsize(path)
         raise ValueError(
             f"Backbone file {path} ({size} bytes) cannot be read as CLIP weights: it is truncated, damaged, or holds"
@@ -208,8 +210,10 @@ class _ArchiveReader(pickle.Unpickler):
 
 def _read_archive(path: Path) -> dict[str, Tensor]:
     with zipfile.ZipFile(path) as archive:
-        root = next(name for name in archive.namelist() if name.endswith("/data.pkl")).removesuffix("/data.pkl")
-        module = _ArchiveReader(archive, root).load()
+        roots = [name.removesuffix("/data.pkl") for name in archive.namelist() if name.endswith("/data.pkl")]
+        if not roots:
+            raise ValueError("a TorchScript archive without data.pkl")
+        module = _ArchiveReader(archive, roots[0]).load()
     return dict(_tensors(module))
 
 

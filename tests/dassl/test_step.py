@@ -122,7 +122,7 @@ def test_weights_that_do_not_train_did_not_come_so_by_the_learning_rate() -> Non
     trainer = TwoNets()
     trainer.backbone = nn.Linear(4, 4).requires_grad_(False)  # type: ignore[attr-defined]
     trainer.backbone.register_buffer("mask", torch.full((2,), float("-inf")))  # type: ignore[attr-defined]
-    with pytest.raises(FloatingPointError, match="^the loss is nan"):  # a mask is no mistake
+    with pytest.raises(FloatingPointError, match=r"^the loss is nan"):  # a mask is no mistake
         trainer.detect_anomaly(torch.tensor(float("nan")))
     trainer.backbone.weight[0, 0] = float("nan")  # type: ignore[attr-defined]
     told = r"^tensor weight of backbone is not finite, and so the loss is nan .*\(it does not train: it came so from"
