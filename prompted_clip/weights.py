@@ -27,6 +27,8 @@ _NOT_WEIGHTS = ("input_resolution", "context_length", "vocab_size")
 
 _SAFETENSORS = ".safetensors"
 
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
 
 def openai_urls() -> dict[str, str]:
     """OpenAI's model names and addresses; the last folder of an address is the file's SHA-256."""
@@ -122,7 +124,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: truncated, damaged, or no file of weights.
+        ValueError: truncated, damaged, no file of weights, or weights that are not finite.
     """
     path = Path(path)
     if not path.is_file():
@@ -146,6 +148,15 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
         raise ValueError(f"Backbone file {path} holds no state dict of tensors: it is not a CLIP checkpoint.")
     weights = {str(k).removeprefix("module."): v for k, v in loaded.items()}
+    for name, tensor in weights.items():
+        if tensor.dtype in _FLOATS and tensor.numel():
+            # the quickest of the reductions that NaN and infinities get through
+            least, most = torch.aminmax(tensor)
+            if not (least.isfinite() and most.isfinite()):
+                raise ValueError(
+                    f"Backbone file {path}: the tensor {name!r} has values that are not finite. The file is damaged, or"
+                    " of a training that failed: get another one."
+                )
     return {k: v for k, v in weights.items() if k not in _NOT_WEIGHTS}
 
 

@@ -92,6 +92,16 @@ def test_state_dicts_that_are_no_clip(model, tmp_path, change, message):
     assert "bad.pt" in str(caught.value)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("save", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
+def test_weights_that_are_not_finite(model, tmp_path, value, save):
+    state = {k: v.detach().clone().to(save) for k, v in model.state_dict().items()}
+    state["visual.proj"][3, 1] = value
+    torch.save(state, tmp_path / "broken.pt")
+    with pytest.raises(ValueError, match=r"broken\.pt: the tensor 'visual.proj' has values that are not finite"):
+        load_backbone(str(tmp_path / "broken.pt"))
+
+
 @pytest.mark.parametrize("content", [b"", b"<html>not found</html>", None], ids=["empty", "html", "truncated"])
 @pytest.mark.parametrize("save", [save_state_dict, save_jit_archive])
 def test_damaged_files(model, tmp_path, content, save):
