@@ -33,6 +33,7 @@ class Benchmark(DatasetBase):
     Attributes:
         facts: where the dataset lies, where it comes from, how large it is.
         template: prompt for zero-shot classification, with {} for the class name.
+        shared_names: names that the published list gives to several classes, whose prompts are then equal by intent.
         dataset_dir: absolute path of the dataset's folder.
         fewshot_digest: names the sampled training list; None without few-shot sampling.
         repair_hint: what to do about an image that cannot be read.
@@ -40,6 +41,7 @@ class Benchmark(DatasetBase):
 
     facts: ClassVar[Facts]
     template: str = GENERAL_TEMPLATE
+    shared_names: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, cfg: Any) -> None:
         options = cfg.DATASET

@@ -57,16 +57,13 @@ class Folder(Benchmark):
         return read_folder(self.source)
 
     def _introduce(self) -> None:
-        """Say what was found, so that a mistake is seen before the training."""
+        """Say what was found, so that a mistake is seen before the training. (The prompts are the method's to show.)"""
         counts = ", ".join(
             f"{len(items)} {name}"
             for name, items in zip(PARTS, (self.train_x, self.val, self.test), strict=True)
             if items
         )
-        prompts = [self.template.format(name.replace("_", " ")) for name in self.classnames[:3]]
-        more = ", ..." if self.num_classes > len(prompts) else ""
         print(f"Folder {self.source}: {self.num_classes} classes; images: {counts}")
-        print("Prompts: " + ", ".join(f'"{prompt}"' for prompt in prompts) + more)
 
 
 def find_source(path: str, root: str = "") -> Path:

@@ -15,7 +15,7 @@ from .fewshot import cached_fewshot, paths_digest
 from .listing import cached_class_folders, image_files, subfolders, tree_fingerprint
 from .sources import classnames_download
 from .splits import Item, Split
-from .wordnet import classnames_mistakes, items_by_wnid, read_classnames
+from .wordnet import SHARED_NAMES, classnames_mistakes, items_by_wnid, read_classnames
 
 _LOGIN = (
     "ImageNet asks for an account: sign in at https://image-net.org/download-images, choose ILSVRC2012, and download "
@@ -27,6 +27,7 @@ _LOGIN = (
 class ImageNet(Benchmark):
     """Deng, Dong, Socher, Li, Li and Fei-Fei: ImageNet (CVPR 2009), the ILSVRC 2012 images."""
 
+    shared_names = SHARED_NAMES
     facts = Facts(
         stem="imagenet",
         folder="imagenet",

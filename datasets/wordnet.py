@@ -13,6 +13,8 @@ from .splits import Item, Split
 
 CLASSNAMES = "classnames.txt"
 N_CLASSNAMES = 1000
+# two classes of ImageNet each are called so in the list of CLIP's authors
+SHARED_NAMES = ("missile", "sunglasses")
 # names that tell the list of CLIP's authors, which the published numbers use, from look-alikes
 ANCHORS = {"n01494475": "hammerhead shark", "n01514668": "rooster", "n15075141": "toilet paper"}
 
@@ -20,7 +22,7 @@ ANCHORS = {"n01494475": "hammerhead shark", "n01514668": "rooster", "n15075141":
 def read_classnames(stem: str, folder: Path) -> dict[str, str]:
     """WordNet id → class name, in the file's order, from `folder`/classnames.txt.
 
-    Two pairs of ImageNet's classes share a name (missile, sunglasses), so ids are what tells classes apart.
+    Some classes share a name (`SHARED_NAMES`), so ids are what tells classes apart.
 
     Raises:
         FileNotFoundError: the file is not there.
@@ -87,6 +89,8 @@ class ImageNetVariant(Benchmark):
 
     As in the published protocol, few-shot and base/new do not apply: the whole set is tested, with all its classes.
     """
+
+    shared_names = SHARED_NAMES
 
     @classmethod
     def mistakes(cls, folder: Path) -> list[Finding]:

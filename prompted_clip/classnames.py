@@ -7,6 +7,7 @@ of several classes side by side. `ClassPrompts` is that packed form.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -33,6 +34,33 @@ def tokenizer() -> Any:
 def encode_words(text: str) -> list[int]:
     """Token ids of a text without the start and end tokens; ``_`` counts as a space."""
     return tokenizer().encode(text.replace("_", " "))
+
+
+def readable_prompt(row: Sequence[int], name: str = "") -> str:
+    """The text of a class's tokens, with "[V1]", "[V2]", … for its context tokens (a long run as "[V1] … [V16]").
+
+    Args:
+        row: one of `ClassPrompts.rows`.
+        name: the class's name, to show it as it is written and not as the tokenizer takes it apart.
+    """
+    body, words = list(row[1:-1]), encode_words(name)
+    start = next((i for i in range(len(body)) if words and body[i : i + len(words)] == words), len(body))
+    pieces: list[str] = []
+    i = 0
+    while i < len(body):
+        if i == start:
+            pieces.append(name.replace("_", " "))
+            i += len(words)
+            continue
+        is_slot = body[i] < 0
+        stop = next((j for j in range(i, len(body)) if j == start or (body[j] < 0) != is_slot), len(body))
+        if is_slot:
+            slots = [f"[V{-token}]" for token in body[i:stop]]
+            pieces.append(" ".join(slots if len(slots) <= 4 else [slots[0], "…", slots[-1]]))
+        else:
+            pieces.append(tokenizer().decode(body[i:stop]).strip())
+        i = stop
+    return re.sub(r" (?=[.,;:!?)])", "", " ".join(pieces))
 
 
 #: Rows of a window to choose from: fewer cost more calls, more cost scores that the mask throws away (by measurement).

@@ -30,6 +30,8 @@ _NOT_WEIGHTS = ("input_resolution", "context_length", "vocab_size")
 
 _SAFETENSORS = ".safetensors"
 
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
 
 def openai_urls() -> dict[str, str]:
     """OpenAI's model names and addresses; the last folder of an address is the file's SHA-256."""
@@ -125,7 +127,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: truncated, damaged, or no file of weights.
+        ValueError: truncated, damaged, no file of weights, or weights that are not finite.
     """
     path = Path(path)
     if not path.is_file():
@@ -136,7 +138,9 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
             loaded = _read_safetensors(path)
         else:
             loaded = _read_archive(path) if _is_torchscript(path) else torch.load(path, "cpu", weights_only=True)
-    except (RuntimeError, EOFError, KeyError, ValueError, OSError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+    except ImportError:
+        raise
+    except Exception as error:  # a damaged file is unpickled into errors of every kind
         size = os.path.getsize(path)
         raise ValueError(
             f"Backbone file {path} ({size} bytes) cannot be read as CLIP weights: it is truncated, damaged, or holds"
@@ -147,6 +151,15 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
         raise ValueError(f"Backbone file {path} holds no state dict of tensors: it is not a CLIP checkpoint.")
     weights = {str(k).removeprefix("module."): v for k, v in loaded.items()}
+    for name, tensor in weights.items():
+        if tensor.dtype in _FLOATS and tensor.numel():
+            # the quickest of the reductions that NaN and infinities get through
+            least, most = torch.aminmax(tensor)
+            if not (least.isfinite() and most.isfinite()):
+                raise ValueError(
+                    f"Backbone file {path}: the tensor {name!r} has values that are not finite. The file is damaged, or"
+                    " of a training that failed: get another one."
+                )
     return {k: v for k, v in weights.items() if k not in _NOT_WEIGHTS}
 
 
@@ -211,8 +224,10 @@ class _ArchiveReader(pickle.Unpickler):
 
 def _read_archive(path: Path) -> dict[str, Tensor]:
     with zipfile.ZipFile(path) as archive:
-        root = next(name for name in archive.namelist() if name.endswith("/data.pkl")).removesuffix("/data.pkl")
-        module = _ArchiveReader(archive, root).load()
+        roots = [name.removesuffix("/data.pkl") for name in archive.namelist() if name.endswith("/data.pkl")]
+        if not roots:
+            raise ValueError("a TorchScript archive without data.pkl")
+        module = _ArchiveReader(archive, roots[0]).load()
     return dict(_tensors(module))
 
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from dassl.engine import TrainerX
 from dassl.metrics import compute_accuracy
 from dassl.optim import build_lr_scheduler, build_optimizer
-from dassl.utils.checkpoint import BEST, load_checkpoint, newest_checkpoint, strip_module_prefix
+from dassl.utils.checkpoint import find_checkpoint, load_checkpoint, strip_module_prefix
 from prompted_clip import Backbone, Prompts, load_backbone
 from prompted_clip.precision import resolve_precision
+from trainers.common.cached_features import CachedFeatures
+from trainers.common.class_text import first_prompts, refuse_equal_prompts
+from trainers.common.trained_classes import compare_classes
 from trainers.learner import PromptLearner, learner_logits
 
 
@@ -24,6 +26,7 @@ def add_config(cfg: CfgNode) -> None:
     cfg.MODEL.TEXT_CHUNK = 0  # classes per pass of the text tower; 0 for all at once (same result, other memory)
     cfg.MODEL.RECOMPUTE = False  # keep no text activations; compute them again in the backward pass
     cfg.MODEL.COMPILE = False  # torch.compile for both encoders; on CUDA with CUDA graphs
+    cfg.MODEL.ALLOW_EQUAL_PROMPTS = False  # go on although classes have equal prompts, and so equal scores
 
 
 class PromptTrainer(TrainerX):
@@ -42,6 +45,10 @@ class PromptTrainer(TrainerX):
     backbone: Backbone
     learner: PromptLearner
 
+    def __init__(self, cfg: CfgNode) -> None:
+        self._features = CachedFeatures()
+        super().__init__(cfg)
+
     def check_cfg(self, cfg: CfgNode) -> None:
         """Refuse an unknown precision or a negative chunk (ValueError), before weights are read."""
         resolve_precision(cfg.TRAINER[self.node].PREC, "cpu")
@@ -56,8 +63,8 @@ class PromptTrainer(TrainerX):
         """Load the backbone, build the learner, and hand the learner's parameters to the optimiser."""
         cfg = self.cfg
         self.backbone = self.load_backbone()
-        self._features: tuple[Any, Tensor] | None = None
         self.learner = self.build_learner(cfg.TRAINER[self.node], list(self.dm.dataset.classnames))
+        self.introduce(self.learner)
         self.learner.to(self.device)
         self.learner.classes = self.learner.classes.to(self.device)
         self.model = self.learner
@@ -65,6 +72,39 @@ class PromptTrainer(TrainerX):
         self.sched = build_lr_scheduler(self.optim, cfg.OPTIM)
         self.register_model(self.model_name, self.learner, self.optim, self.sched)
         self.scaler = torch.amp.GradScaler(self.device.type) if self.backbone.precision.scaled else None
+
+    def introduce(self, *learners: PromptLearner) -> None:
+        """Refuse class prompts that the backbone cannot tell apart, and show the first of them.
+
+        Args:
+            learners: the learner; for an ensemble of templates, one per template.
+
+        Raises:
+            ValueError: two classes have equal prompts.
+        """
+        cfg, names = self.cfg, list(self.dm.dataset.classnames)
+        template = cfg.DATASET.get("TEMPLATE", "")
+        if template and not self.reads_template():
+            own = f": its words are TRAINER.{self.node}.CTX_INIT" if "CTX_INIT" in cfg.TRAINER[self.node] else ""
+            print(f"DATASET.TEMPLATE {template!r} is not read by {cfg.TRAINER.NAME}{own}")
+        ensemble = [learner.classes.rows for learner in learners if hasattr(learner, "classes")]
+        if not ensemble:
+            return  # it reads no text
+        refuse_equal_prompts(
+            self.backbone,
+            [sum(rows, ()) for rows in zip(*ensemble, strict=True)],
+            names,
+            backbone_name=cfg.MODEL.BACKBONE.NAME,
+            published=getattr(self.dm.dataset, "shared_names", ()),
+            class_bound=[name for learner in learners for name in learner.class_bound],
+            allowed=cfg.MODEL.ALLOW_EQUAL_PROMPTS,
+        )
+        if cfg.VERBOSE:
+            print(first_prompts(ensemble, names))
+
+    def reads_template(self) -> bool:
+        """Whether the method's class prompts are made with DATASET.TEMPLATE."""
+        return False
 
     def load_backbone(self) -> Backbone:
         """The frozen CLIP that the config names.
@@ -97,31 +137,37 @@ class PromptTrainer(TrainerX):
         """
         if not directory:
             raise ValueError(f"{self.cfg.TRAINER.NAME} needs a trained model to test: give its folder as --model-dir.")
-        folder = Path(directory, self.model_name)
-        if epoch is None and not (folder / BEST).is_file():
-            epoch = int(newest_checkpoint(folder).name.rsplit("-", 1)[-1])
-        path = folder / (BEST if epoch is None else f"model.pth.tar-{epoch}")
+        path = find_checkpoint(directory, self.model_name, epoch)
         checkpoint = load_checkpoint(path)
+        if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
+            raise ValueError(f"{path} is no checkpoint of a method: it has no state_dict.")
         try:
+            told = self.compare_classes(checkpoint.get("classnames"))
             self.learner.load_state_dict(strip_module_prefix(checkpoint["state_dict"]))
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
         self.epoch_loaded = checkpoint.get("epoch", epoch)
         print(f"Loaded {self.model_name} from {path} (epoch {self.epoch_loaded})")
+        if told:
+            print(told)
+
+    def compare_classes(self, trained: list[str] | None) -> str:
+        """What it means that a model of these classes is tested on the run's; "" if nothing, or if they are not known.
+
+        Raises:
+            ValueError: the learner serves no other classes.
+        """
+        if not trained:  # a released checkpoint, or one of an earlier version
+            return ""
+        new = self.cfg.DATASET.get("SUBSAMPLE_CLASSES") == "new"
+        return compare_classes(trained, self.dm.dataset.classnames, class_bound=self.learner.class_bound, new=new)
 
     def forward_backward(self, batch: dict[str, Any]) -> dict[str, float]:
         """One step of cross entropy over the run's class names."""
         images, labels, *_ = self.parse_batch_train(batch)
         logits = self.model_inference(images)
         loss = F.cross_entropy(logits, labels)
-        if self.scaler is None:
-            self.model_backward_and_update(loss)
-        else:
-            self.detect_anomaly(loss)
-            self.optim.zero_grad()
-            self.scaler.scale(loss).backward()
-            self.scaler.step(self.optim)
-            self.scaler.update()
+        self.model_backward_and_update(loss)
         if self.batch_idx + 1 == self.num_batches:
             self.update_lr()
         return {"loss": loss.item(), "acc": compute_accuracy(logits, labels)[0].item()}
@@ -134,13 +180,18 @@ class PromptTrainer(TrainerX):
         """Class features, computed again only when something that they depend on has changed."""
         if prompts.text is not None and (torch.is_grad_enabled() or self.learner.per_image):
             return self.compute_class_features(prompts)
-        # in-place updates (optimiser steps, loading) raise a tensor's version
-        state = tuple((id(p), p._version) for p in self.learner.parameters()) if prompts.text is not None else ()
-        key = (state, id(self.learner.classes), id(self.backbone))
-        if self._features is None or self._features[0] != key:
-            with torch.no_grad():
-                self._features = (key, self.compute_class_features(prompts))
-        return self._features[1]
+        modules = [
+            self.learner,
+            *(m for m in self._models.values() if isinstance(m, nn.Module) and m is not self.learner),
+        ]
+        return self._features.get(
+            lambda: self.compute_class_features(prompts), modules, (self.learner.classes, self.backbone)
+        )
+
+    def set_model_mode(self, mode: str = "train", names: str | list[str] | None = None) -> None:
+        """As the engine's; an epoch or a test begins, for which class features are computed afresh."""
+        self._features.clear()
+        super().set_model_mode(mode, names)
 
     def compute_class_features(self, prompts: Prompts) -> Tensor:
         """The text tower's work: (C, d) features, or (B, C, d) for prompts per image."""

@@ -58,6 +58,7 @@ class CoOpLearner(PromptLearner):
             context = random_prompts(*copies, n_ctx, spec.text_width)
         self.ctx = nn.Parameter(context)
         self.csc = csc
+        self.class_bound = ("ctx",) if csc else ()
         self.classes = class_prompts(
             classnames, context_length=spec.context_length, n_ctx=n_ctx, position=position, per_class=csc
         )

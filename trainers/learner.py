@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -19,10 +20,13 @@ class PromptLearner(nn.Module):
     Attributes:
         classes: the class prompts whose context slots the learner fills.
         per_image: the prompts depend on the image: ``forward`` gets the normalised image features, (B, d).
+        class_bound: names of the parameters that are tied to the run's classes by their number (a context per class, a
+            classifier's rows). With such, a trained learner serves no other classes and no other order of them.
     """
 
     classes: ClassPrompts
     per_image: ClassVar[bool] = False
+    class_bound: tuple[str, ...] = ()
 
     def forward(self, image_features: Tensor | None = None) -> Prompts:
         """The prompts of this step; ``image_features`` is None unless ``per_image``."""
@@ -44,7 +48,7 @@ class PromptLearner(nn.Module):
         initial value is a wrong result.
 
         Raises:
-            ValueError: naming the tensors that are missing, left over, or of another shape.
+            ValueError: naming the tensors that are missing, left over, of another shape, or not finite.
         """
         own = dict(super().state_dict())
         names = {self.checkpoint_key(k): k for k in own}
@@ -65,10 +69,13 @@ class PromptLearner(nn.Module):
             )
         for key, name in names.items():
             if found[key].shape != own[name].shape:
+                what = "The number of classes, N_CTX" if name in self.class_bound else "N_CTX"
                 raise ValueError(
                     f"The checkpoint's tensor {key} has shape {tuple(found[key].shape)}: expected"
-                    f" {tuple(own[name].shape)}. N_CTX or the backbone differ from those it was trained with."
+                    f" {tuple(own[name].shape)}. {what} or the backbone differ from those it was trained with."
                 )
+            if not bool(torch.isfinite(found[key]).all()):
+                raise ValueError(f"The checkpoint's tensor {key} has values that are not finite: its training failed.")
         return super().load_state_dict({names[k]: v for k, v in found.items()}, strict=True, assign=assign)
 
 

@@ -32,6 +32,8 @@ def add_config(cfg: CfgNode) -> None:
 class LinearClassifier(PromptLearner):
     """Weights (C, d) and bias (C,) of a classifier on image features; fitted by scikit-learn, not by gradient steps."""
 
+    class_bound = ("weight", "bias")
+
     def __init__(self, n_classes: int, width: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(n_classes, width))
@@ -60,6 +62,7 @@ class LinearProbe(PromptTrainer):
     def build_model(self) -> None:
         self.backbone = self.load_backbone()
         self.learner = LinearClassifier(self.num_classes, self.backbone.spec.embed_dim).to(self.device)
+        self.introduce(self.learner)
         self.register_model(self.model_name, self.learner)
 
     def train(self) -> None:  # type: ignore[override]

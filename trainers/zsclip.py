@@ -54,15 +54,18 @@ class ZeroshotCLIP(PromptTrainer):
         """The templates whose mean feature stands for a class."""
         return [getattr(self.dm.dataset, "template", GENERAL_TEMPLATE)]
 
+    def reads_template(self) -> bool:
+        return getattr(self.dm.dataset, "template", GENERAL_TEMPLATE) in self.templates()
+
     def build_model(self) -> None:
         self.backbone = self.load_backbone()
-        self._features = None
         names = [name.replace("_", " ") for name in self.dm.dataset.classnames]
         length = self.backbone.spec.context_length
         self.ensemble = [FixedPrompts([t.format(n) for n in names], length) for t in self.templates()]
         for learner in self.ensemble:
             learner.classes = learner.classes.to(self.device)
         self.learner = self.ensemble[0]
+        self.introduce(*self.ensemble)
 
     def load_model(self, directory: str, epoch: int | None = None) -> None:
         """There is nothing to load: CLIP is as it is.

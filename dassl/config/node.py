@@ -29,7 +29,7 @@ def iter_keys(node: dict, prefix: str = "") -> Iterator[str]:
 def nearest_key(key: str, known: list[str]) -> str | None:
     """The known dotted key most like `key`, or None when nothing is similar.
 
-    A key whose last part alone matches (``LR`` for ``OPTIM.LR``) counts as near.
+    What counts is the last part; of several that are as near, the one whose section is nearer.
 
     Args:
         key: the unknown dotted key.
@@ -38,14 +38,32 @@ def nearest_key(key: str, known: list[str]) -> str | None:
     Returns:
         One of `known`, or None.
     """
-    upper = {name.upper(): name for name in known}
-    close = difflib.get_close_matches(key.upper(), list(upper), n=1, cutoff=0.7)
-    if close:
-        return upper[close[0]]
-    leaf = key.rsplit(".", 1)[-1].upper()
-    leaves = {name.rsplit(".", 1)[-1].upper(): name for name in reversed(known)}
-    close = difflib.get_close_matches(leaf, list(leaves), n=1, cutoff=0.7)
-    return leaves[close[0]] if close else None
+    section, _, leaf = key.upper().rpartition(".")
+    best, best_score = None, 0.0
+    for name in known:
+        known_section, _, known_leaf = name.upper().rpartition(".")
+        likeness = _likeness(leaf, known_leaf)
+        if not likeness:
+            continue
+        # halved: another section's key must be the better match by far
+        score = likeness + difflib.SequenceMatcher(None, section, known_section).ratio() / 2
+        if score > best_score:
+            best, best_score = name, score
+    return best
+
+
+def _likeness(word: str, known: str) -> float:
+    """How near a word is to a known one: 1 if equal; 0 if neither like it or a part of it, nor short for it."""
+    ratio = difflib.SequenceMatcher(None, word, known).ratio()
+    if ratio >= 0.7:
+        return ratio
+    parts = known.split("_")
+    like_a_part = len(parts) > 1 and bool(difflib.get_close_matches(word, parts, n=1, cutoff=0.8))  # EPOCHS, MAX_EPOCH
+    # LERNRATE for LR, PRECISION for PREC: the same first letter, and the others in their order
+    shorter, longer = sorted((word, known), key=len)
+    letters = iter(longer)
+    short_for = len(shorter) > 1 and shorter[0] == longer[0] and all(letter in letters for letter in shorter)
+    return 0.6 + ratio / 10 if like_a_part or short_for else 0.0
 
 
 class CfgNode(_YacsNode):

@@ -172,8 +172,8 @@ class DataManager:
                 sampler_type=node.SAMPLER,
                 data_source=source,
                 batch_size=node.BATCH_SIZE,
-                n_domain=node.N_DOMAIN,
-                n_ins=node.N_INS,
+                n_domain=node.N_DOMAIN if node.SAMPLER == "RandomDomainSampler" else 0,
+                n_ins=node.N_INS if node.SAMPLER == "RandomClassSampler" else 0,
                 tfm=tfm_train,
                 is_train=True,
                 dataset_wrapper=dataset_wrapper,
@@ -193,9 +193,11 @@ class DataManager:
             )
 
         dataset, loaders = self.dataset, cfg.DATALOADER
-        node_u = loaders.TRAIN_X if loaders.TRAIN_U.SAME_AS_X else loaders.TRAIN_U
         self.train_loader_x = train_loader(dataset.train_x, loaders.TRAIN_X, "training")
-        self.train_loader_u = train_loader(dataset.train_u, node_u, "unlabelled") if dataset.train_u else None
+        self.train_loader_u = None
+        if dataset.train_u:  # a config of a plugin's own need not have TRAIN_U otherwise
+            node_u = loaders.TRAIN_X if loaders.TRAIN_U.SAME_AS_X else loaders.TRAIN_U
+            self.train_loader_u = train_loader(dataset.train_u, node_u, "unlabelled")
         self.val_loader = test_loader(dataset.val, "validation") if dataset.val else None
         self.test_loader = test_loader(dataset.test, "test") if dataset.test is not None else None
         for loader in (self.train_loader_x, self.train_loader_u, self.val_loader, self.test_loader):

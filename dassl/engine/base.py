@@ -12,6 +12,7 @@ import torch
 from dassl.utils import interrupt
 from dassl.utils.checkpoint import (
     BEST,
+    checkpoint_files,
     load_checkpoint,
     load_state_dict,
     newest_checkpoint,
@@ -23,6 +24,7 @@ from dassl.utils.registry import nearest_name
 from dassl.utils.rng import get_random_state, set_random_state
 from dassl.utils.tools import tolist_if_not
 
+from .anomaly import advice, first_not_finite, has_gradient
 from .run_state import RunState
 
 
@@ -122,18 +124,28 @@ class TrainerBase:
         return 0.0
 
     def detect_anomaly(self, loss: torch.Tensor) -> None:
-        """Stop on a loss that is not finite.
+        """Stop on a loss that is not finite; to be called before the optimiser's step.
 
         Raises:
-            FloatingPointError: it is not; epoch, batch and learning rate are named.
+            FloatingPointError: it is not. Epoch, batch and learning rate are named, and the weights where it is they
+                that were not finite to begin with.
         """
-        if not bool(torch.isfinite(loss).all()):
-            value = float(loss.detach().float().mean())
-            raise FloatingPointError(
-                f"the loss is {value} in epoch {self.epoch + 1} of {self.max_epoch}, batch {self.batch_idx + 1} of "
-                f"{self.num_batches}, at learning rate {self.get_current_lr():.4g}; the last checkpoint is kept "
-                "(try a lower OPTIM.LR or a higher precision)"
-            )
+        self._stop_unless_finite(loss)
+
+    def _stop_unless_finite(self, loss: torch.Tensor, stepped: bool = False) -> None:
+        """`detect_anomaly`, also for a loss whose step has been made (then its weights are no cause, but a result)."""
+        if bool(torch.isfinite(loss).all()):
+            return
+        # what is registered goes by its registered name; a frozen backbone, say, is an attribute
+        broken = None if stepped else first_not_finite({**vars(self), **self._models})
+        folder = getattr(self, "output_dir", "")
+        kept = bool(folder) and any(checkpoint_files(os.path.join(folder, name)) for name in self._models)
+        raise FloatingPointError(
+            f"{'' if broken is None else f'{broken.name} is not finite, and so '}"
+            f"the loss is {float(loss.detach().float().mean())} in epoch {self.epoch + 1} of {self.max_epoch}, "
+            f"batch {self.batch_idx + 1} of {self.num_batches}, at learning rate {self.get_current_lr():.4g}; "
+            f"{'the last checkpoint is kept' if kept else 'there is no checkpoint yet'} ({advice(broken)})"
+        )
 
     def model_zero_grad(self, names: str | list[str] | None = None) -> None:
         """Clear the gradients."""
@@ -153,10 +165,29 @@ class TrainerBase:
                 self._optims[name].step()
 
     def model_backward_and_update(self, loss: torch.Tensor, names: str | list[str] | None = None) -> None:
-        """Clear, check, backward, step."""
+        """A training step: clear, check, backward, step. With a `scaler` the loss is scaled for the backward pass.
+
+        The scaler then takes the scale out of the gradients before an optimiser sees them, and leaves out the step of
+        an optimiser whose gradients are not finite. (`model_backward` and `model_update` alone know no scaler.)
+
+        Args:
+            loss: not scaled.
+            names: the models to step; None: all.
+        """
         self.model_zero_grad(names)
-        self.model_backward(loss)
-        self.model_update(names)
+        if self.scaler is None:
+            self.model_backward(loss)
+            self.model_update(names)
+            return
+        self.detect_anomaly(loss)
+        self.scaler.scale(loss).backward()
+        optims = {id(self._optims[name]): self._optims[name] for name in self.get_model_names(names)}
+        # a scaler refuses to step an optimiser that the loss did not reach; without a scaler its step does nothing
+        reached = [optim for optim in optims.values() if optim is not None and has_gradient(optim)]
+        for optim in reached:
+            self.scaler.step(optim)
+        if reached:
+            self.scaler.update()
 
     # ---- scalars
 
@@ -192,6 +223,8 @@ class TrainerBase:
     ) -> None:
         """Write a checkpoint of every model: ``<directory>/<name>/model.pth.tar-<epoch + 1>``.
 
+        With the model goes the list of class names that it was trained on, where the trainer has a dataset.
+
         Args:
             epoch: index of the epoch just done, from 0.
             directory: usually the output folder.
@@ -201,6 +234,7 @@ class TrainerBase:
         """
         if not is_main_process():
             return
+        names = self._classnames()
         for name in self.get_model_names():
             model, optim, sched = self._models[name], self._optims[name], self._scheds[name]
             if model is None:
@@ -214,7 +248,13 @@ class TrainerBase:
                 "best_result": self.best_result,
                 "random_state": get_random_state(),
             }
+            if names is not None:
+                state["classnames"] = names
             save_checkpoint(state, os.path.join(directory, name), is_best=is_best, model_name=model_name)
+
+    def _classnames(self) -> list[str] | None:
+        names = getattr(getattr(getattr(self, "dm", None), "dataset", None), "classnames", None)
+        return None if names is None else [str(name) for name in names]
 
     def resume_model_if_exist(self, directory: str) -> int:
         """Go on from the newest model checkpoints of a folder, if every model has one.

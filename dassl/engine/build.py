@@ -18,7 +18,7 @@ def build_trainer(cfg: Any) -> Any:
         ValueError: there is no such trainer; the message lists those there are and the nearest.
     """
     name = cfg.TRAINER.NAME
-    check_availability(name, TRAINER_REGISTRY.registered_names())
+    check_availability(name, TRAINER_REGISTRY.registered_names(), TRAINER_REGISTRY.left_out)
     if cfg.VERBOSE:
         print(f"Loading trainer: {name}")
     return TRAINER_REGISTRY.get(name)(cfg)

@@ -113,11 +113,13 @@ class SimpleTrainer(TrainerBase):
 
     def _check_splits(self) -> None:
         test = self.cfg.TEST
+        if test.NO_TEST:
+            return  # the other keys are not read then, and a plugin's config need not have them
         if test.FINAL_MODEL not in ("last_step", "best_val"):
             raise ValueError(f"TEST.FINAL_MODEL is {test.FINAL_MODEL!r}; expected last_step or best_val")
         needs = "TEST.FINAL_MODEL best_val" if test.FINAL_MODEL == "best_val" else ""
-        needs = "TEST.SPLIT val" if test.SPLIT == "val" else needs
-        if needs and not test.NO_TEST and self.val_loader is None:
+        needs = "TEST.SPLIT val" if test.get("SPLIT") == "val" else needs
+        if needs and self.val_loader is None:
             raise ValueError(f"{needs} needs a validation split, and dataset {self.cfg.DATASET.NAME} has none")
 
     def _resume_run(self) -> int:
@@ -249,7 +251,7 @@ class TrainerX(SimpleTrainer):
         # A plugin with a step of its own (a GradScaler, say) may never have called detect_anomaly.
         loss = (summary or {}).get("loss")
         if loss is not None:
-            self.detect_anomaly(torch.as_tensor(loss))
+            self._stop_unless_finite(torch.as_tensor(loss), stepped=True)
 
     def _write_step_scalars(self, losses: MetricMeter, lr: float) -> None:
         step = self.epoch * self.num_batches + self.batch_idx

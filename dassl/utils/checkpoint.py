@@ -18,6 +18,7 @@ from .legacy import allowed_placeholders, placeholder_for, without_placeholders
 
 POINTER = "checkpoint"  # the text file that names the newest checkpoint of a folder
 BEST = "model-best.pth.tar"
+NUMBERED = "model.pth.tar-"  # and the number of epochs done
 
 
 def save_torch(obj: Any, path: str | os.PathLike) -> None:
@@ -81,8 +82,14 @@ def load_checkpoint(fpath: str | os.PathLike) -> Any:
     raise ValueError(f"checkpoint {path} refers to more than 64 classes: this is not a checkpoint of weights")
 
 
+def checkpoint_files(folder: str | os.PathLike) -> list[str]:
+    """Names of the checkpoints in a model's folder, sorted; none where there is no such folder."""
+    folder = Path(folder)
+    return sorted(p.name for p in folder.iterdir() if "model" in p.name and p.is_file()) if folder.is_dir() else []
+
+
 def _missing(path: Path) -> str:
-    beside = sorted(p.name for p in path.parent.glob("*") if "model" in p.name) if path.parent.is_dir() else []
+    beside = checkpoint_files(path.parent)
     if not path.parent.is_dir():
         return f"checkpoint not found: {path} (there is no folder {path.parent})"
     return f"checkpoint not found: {path} (the folder has {', '.join(beside) or 'no checkpoints'})"
@@ -160,7 +167,7 @@ def save_checkpoint(
     if remove_module_from_keys:
         content["state_dict"] = strip_module_prefix(content["state_dict"])
     folder = Path(save_dir)
-    name = model_name or f"model.pth.tar-{content['epoch']}"
+    name = model_name or f"{NUMBERED}{content['epoch']}"
     save_torch(content, folder / name)
     print(f"Checkpoint saved to {folder / name}")
     if name != BEST or not (folder / POINTER).exists():
@@ -211,11 +218,70 @@ def newest_checkpoint(fdir: str | os.PathLike) -> Path:
     pointer = Path(fdir) / POINTER
     if not pointer.is_file():
         raise FileNotFoundError(f"nothing to resume from in {fdir}: it has no file {POINTER!r} that names a checkpoint")
-    name = pointer.read_text(encoding="utf-8").strip().splitlines()[0] if pointer.stat().st_size else ""
-    path = pointer.parent / os.path.basename(name)
-    if not name or not path.is_file():
+    name = _pointed_at(pointer)
+    if not (pointer.parent / name).is_file():
         raise FileNotFoundError(f"nothing to resume from in {fdir}: {pointer} names {name!r}, which is not there")
-    return path
+    return pointer.parent / name
+
+
+def _pointed_at(pointer: Path) -> str:
+    """The file name that stands in a pointer file; a folder before it is not followed."""
+    lines = pointer.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return os.path.basename(lines[0]) if lines else ""
+
+
+def find_checkpoint(source: str | os.PathLike, model_name: str, epoch: int | None = None) -> Path:
+    """The checkpoint that a user means by a folder or a file.
+
+    Args:
+        source: a run's folder, with a folder of the model's name in it; that inner folder; or a checkpoint file.
+        model_name: the model's name.
+        epoch: of which epoch; None: the best on val, else the one that the file ``checkpoint`` names, else the one
+            with the highest number.
+
+    Returns:
+        The file's path. With an epoch it may be missing, which `load_checkpoint` reports.
+
+    Raises:
+        FileNotFoundError: there is no such folder or file, or no checkpoint in it; says what there is.
+        ValueError: `source` is a file of another epoch than `epoch`.
+    """
+    path = Path(source)
+    if path.is_file():
+        if epoch is not None and path.name != f"{NUMBERED}{epoch}":
+            raise ValueError(
+                f"{path} is one checkpoint, not that of epoch {epoch}: to choose by epoch, give its folder"
+            )
+        return path
+    if not path.is_dir():
+        raise FileNotFoundError(f"checkpoint not found: there is neither a folder nor a file {path}")
+    folder = path / model_name
+    if not folder.is_dir():
+        if not checkpoint_files(path):
+            inner = sorted(p.name for p in path.iterdir() if checkpoint_files(p))
+            has = f"it has {', '.join(inner)}: another method's?" if inner else "and no checkpoint of its own"
+            raise FileNotFoundError(f"checkpoint not found: {path} has no folder {model_name} ({has})")
+        folder = path
+    if epoch is not None:
+        return folder / f"{NUMBERED}{epoch}"
+    if (folder / BEST).is_file():
+        return folder / BEST
+    pointer = folder / POINTER
+    named = _pointed_at(pointer) if pointer.is_file() else None
+    if named is not None and (folder / named).is_file():
+        return folder / named
+    matches = (re.fullmatch(re.escape(NUMBERED) + r"(\d+)", name) for name in checkpoint_files(folder))
+    numbers = [int(match.group(1)) for match in matches if match]
+    if not numbers:
+        there = sorted(p.name for p in folder.iterdir())
+        raise FileNotFoundError(
+            f"checkpoint not found: {folder} has no {NUMBERED}<epoch>, of which the newest is taken or --load-epoch "
+            f"chooses one (it has {', '.join(there[:5]) or 'nothing'}); give a file itself to load just that"
+        )
+    newest = folder / f"{NUMBERED}{max(numbers)}"
+    if named is not None:
+        print(f"{pointer} names {named!r}, which is not there: taking {newest.name}, the newest that is")
+    return newest
 
 
 def load_state_dict(model: nn.Module, state_dict: Mapping[str, Any], source: str, strict: bool = True) -> None:

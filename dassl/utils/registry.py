@@ -14,12 +14,13 @@ def nearest_name(name: str, names: Iterable[str]) -> str | None:
     return lower[close[0]] if close else None
 
 
-def check_availability(requested: str, available: Iterable[str]) -> None:
+def check_availability(requested: str, available: Iterable[str], note: str = "") -> None:
     """Refuse a name that is not among the available ones.
 
     Args:
         requested: the name asked for.
         available: the names there are.
+        note: the message's end.
 
     Raises:
         ValueError: `requested` is not available; the message lists what is and names the nearest.
@@ -29,7 +30,7 @@ def check_availability(requested: str, available: Iterable[str]) -> None:
         return
     near = nearest_name(requested, available)
     hint = f"; did you mean {near!r}?" if near else ""
-    raise ValueError(f"{requested!r} is not available; expected one of {sorted(available)}{hint}")
+    raise ValueError(f"{requested!r} is not available; expected one of {sorted(available)}{hint}{note}")
 
 
 class Registry:
@@ -52,6 +53,7 @@ class Registry:
     def __init__(self, name: str) -> None:
         self._name = name
         self._obj_map: dict[str, Any] = {}
+        self._broken: dict[str, str] = {}
 
     def register(self, obj: Any = None, force: bool = False) -> Any:
         """Register `obj` under its ``__name__``; without `obj`, act as a decorator.
@@ -96,8 +98,27 @@ class Registry:
         if name not in self._obj_map:
             near = nearest_name(name, self._obj_map)
             hint = f"; did you mean {near!r}?" if near else ""
-            raise KeyError(f"{name!r} is not registered in {self._name}; there are {self.registered_names()}{hint}")
+            raise KeyError(
+                f"{name!r} is not registered in {self._name}; there are {self.registered_names()}{hint}{self.left_out}"
+            )
         return self._obj_map[name]
+
+    @property
+    def left_out(self) -> str:
+        """What was left out and why, as the end of a message about a name that is not there; "" if nothing was."""
+        return "".join(f"; {source} is left out, as it is broken: {why}" for source, why in self._broken.items())
+
+    def leave_out(self, module: str, source: str, why: str) -> None:
+        """Take out what a broken module has registered; whoever asks for a name that is not there is told of it.
+
+        Args:
+            module: the module's dotted name.
+            source: its file, for the message.
+            why: what is wrong with it.
+        """
+        for name in [name for name, obj in self._obj_map.items() if getattr(obj, "__module__", "") == module]:
+            del self._obj_map[name]
+        self._broken[source] = why
 
     def registered_names(self) -> list[str]:
         """The registered names, in order of registration."""

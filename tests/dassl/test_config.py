@@ -44,6 +44,18 @@ def test_each_call_gives_a_fresh_tree() -> None:
         ("OPTIM.MAX_EPOCHS", "OPTIM.MAX_EPOCH"),
         ("NUM_SHOTS", "DATASET.NUM_SHOTS"),
         ("optim.lr", "OPTIM.LR"),
+        ("OPTIM.LERNRATE", "OPTIM.LR"),
+        ("OPTIM.LERN", "OPTIM.LR"),
+        ("OPTIM.LEARNING_RATE", "OPTIM.LR"),
+        ("OPTIM.MOMENT", "OPTIM.MOMENTUM"),
+        ("OPTIM.EPOCHS", "OPTIM.MAX_EPOCH"),
+        ("EPOCHS", "OPTIM.MAX_EPOCH"),
+        ("OPTIM.NMAE", "OPTIM.NAME"),
+        ("OPTM.NAME", "OPTIM.NAME"),
+        ("DATASETS.NAME", "DATASET.NAME"),
+        ("TRAIN.BATCH_SIZE", "DATALOADER.TRAIN_X.BATCH_SIZE"),
+        ("DATALOADER.TEST.BATCHSIZE", "DATALOADER.TEST.BATCH_SIZE"),
+        ("SEEED", "SEED"),
     ],
 )
 def test_unknown_key_names_the_nearest(key: str, near: str, tmp_path: Path) -> None:

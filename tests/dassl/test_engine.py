@@ -41,6 +41,8 @@ def test_last_epoch_is_deployed(root: Path, tmp_path: Path, capsys: pytest.Captu
     assert trainer.best_result == float("-inf")
     assert [entry["lr"] for entry in trainer.history] == pytest.approx([1e-5, 0.01, 0.0075])
     assert not (tmp_path / "out" / "resume.pt").exists()
+    saved = load_checkpoint(tmp_path / "out" / "net" / "model.pth.tar-3")
+    assert saved["classnames"] == ["red", "green", "blue"]
 
 
 def test_best_on_val_is_deployed(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

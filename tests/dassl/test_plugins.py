@@ -21,7 +21,7 @@ from dassl.utils import load_checkpoint, set_random_seed
 
 from . import plugins
 from .process import assert_same, finish, outcome, start, wait_for
-from .world import config, run, write_images
+from .world import Shades, config, run, write_images
 
 
 @pytest.fixture(scope="module")
@@ -176,3 +176,73 @@ def test_own_top_level_node_survives_merging() -> None:
     cfg.MODEL.EXTRA = CN({"DEPTH": 2})
     cfg.merge_from_list(["MODEL.EXTRA.DEPTH", 3])
     assert cfg.MODEL.EXTRA.DEPTH == 3
+
+
+def smallest(root: Path, output: Path) -> CN:
+    """A plugin's own defaults: the keys that upstream reads in such a run, and no other."""
+    cfg = CN()
+    cfg.OUTPUT_DIR, cfg.RESUME, cfg.SEED, cfg.USE_CUDA, cfg.VERBOSE = str(output), "", 1, False, True
+    cfg.INPUT = CN({"SIZE": (8, 8), "INTERPOLATION": "bilinear", "TRANSFORMS": ("normalize",), "NO_TRANSFORM": False})
+    cfg.INPUT.PIXEL_MEAN, cfg.INPUT.PIXEL_STD = [0.5] * 3, [0.5] * 3
+    cfg.DATASET = CN({"ROOT": str(root), "NAME": "Shades", "NUM_SHOTS": -1})
+    cfg.DATASET.SOURCE_DOMAINS, cfg.DATASET.TARGET_DOMAINS = (), ()
+    cfg.DATALOADER = CN({"NUM_WORKERS": 0, "K_TRANSFORMS": 1, "RETURN_IMG0": False})
+    cfg.DATALOADER.TRAIN_X = CN({"SAMPLER": "RandomSampler", "BATCH_SIZE": 4})
+    cfg.DATALOADER.TEST = CN({"SAMPLER": "SequentialSampler", "BATCH_SIZE": 10})
+    cfg.OPTIM = CN({"NAME": "sgd", "LR": 0.01, "WEIGHT_DECAY": 0.0, "MOMENTUM": 0.9, "SGD_DAMPNING": 0.0})
+    cfg.OPTIM.SGD_NESTEROV, cfg.OPTIM.ADAM_BETA1, cfg.OPTIM.ADAM_BETA2, cfg.OPTIM.STAGED_LR = False, 0.9, 0.999, False
+    cfg.OPTIM.LR_SCHEDULER, cfg.OPTIM.MAX_EPOCH, cfg.OPTIM.WARMUP_EPOCH = "cosine", 2, -1
+    cfg.TRAIN = CN({"CHECKPOINT_FREQ": 0, "PRINT_FREQ": 10})
+    cfg.TEST = CN({"NO_TEST": False, "FINAL_MODEL": "last_step", "SPLIT": "test", "EVALUATOR": "Classification"})
+    cfg.TEST.PER_CLASS_RESULT, cfg.TEST.COMPUTE_CMAT = False, False
+    cfg.TRAINER = CN({"NAME": "Tiny"})
+    return cfg
+
+
+def test_a_config_of_a_plugins_own(root: Path, tmp_path: Path) -> None:
+    trainer = build_trainer(smallest(root, tmp_path / "out"))
+    trainer.train()
+    assert len(trainer.history) == 2 and 0 <= trainer.results["test"]["accuracy"] <= 100
+
+
+def test_keys_of_a_test_are_not_read_without_one(root: Path, tmp_path: Path) -> None:
+    cfg = smallest(root, tmp_path / "out")
+    cfg.TEST.NO_TEST = True
+    del cfg.TEST["FINAL_MODEL"], cfg.TEST["SPLIT"]
+    trainer = build_trainer(cfg)
+    trainer.train()
+    assert trainer.results == {} and (tmp_path / "out" / "net" / "model.pth.tar-2").is_file()
+
+
+@pytest.mark.parametrize(
+    ("sampler", "key"), [("RandomDomainSampler", "N_DOMAIN"), ("RandomClassSampler", "N_INS"), ("SeqDomainSampler", "")]
+)
+def test_keys_of_a_sampler_are_read_for_that_sampler(root: Path, tmp_path: Path, sampler: str, key: str) -> None:
+    cfg = smallest(root, tmp_path / "out")
+    cfg.DATALOADER.TRAIN_X.SAMPLER = sampler
+    if key:
+        with pytest.raises(AttributeError, match=key):
+            build_trainer(cfg)
+        cfg.DATALOADER.TRAIN_X[key] = 1 if key == "N_DOMAIN" else 2
+    assert len(next(iter(build_trainer(cfg).train_loader_x))["label"]) == 4
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_keys_of_unlabelled_data_are_read_for_unlabelled_data(
+    root: Path, tmp_path: Path, same: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Shades, "train_u", property(lambda self: self.train_x))
+    cfg = smallest(root, tmp_path / "out")
+    with pytest.raises(AttributeError, match="TRAIN_U"):
+        build_trainer(cfg)
+    cfg.DATALOADER.TRAIN_U = CN({"SAME_AS_X": same, "SAMPLER": "SequentialSampler", "BATCH_SIZE": 6})
+    assert len(next(iter(build_trainer(cfg).train_loader_u))["label"]) == (4 if same else 6)
+
+
+def test_keys_of_a_transform_are_read_for_that_transform(root: Path, tmp_path: Path) -> None:
+    cfg = smallest(root, tmp_path / "out")
+    cfg.INPUT.TRANSFORMS = ("randaugment_fixmatch",)
+    with pytest.raises(AttributeError, match="RANDAUGMENT_N"):
+        build_trainer(cfg)
+    cfg.INPUT.RANDAUGMENT_N = 2  # it draws its strength: RANDAUGMENT_M is another's
+    assert next(iter(build_trainer(cfg).train_loader_x))["img"].shape == (4, 3, 8, 8)

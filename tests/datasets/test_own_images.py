@@ -37,7 +37,10 @@ def test_one_command(tmp_path: Path, cache: Path) -> None:
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert 'Prompts: "a photo of a apple, a type of fruit.", "a photo of a pear, a type of fruit."' in done.stdout
+    assert 'Prompts: "[V1] [V2] of a apple.", "[V1] [V2] of a pear." ([V…]: learned)' in done.stdout
+    assert (
+        "'a photo of a {}, a type of fruit.' is not read by MaPLe: its words are TRAINER.MAPLE.CTX_INIT" in done.stdout
+    )
     assert any(line.split()[:2] == ["Folder", "MaPLe"] for line in done.stdout.splitlines())
     for half in ("train_base", "test_new"):
         run = tmp_path / "out" / "base2new" / half / "my fruit" / "shots_16" / "MaPLe" / "quickstart" / "seed1"

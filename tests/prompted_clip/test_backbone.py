@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import threading
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,16 @@ def test_state_dicts_that_are_no_clip(model, tmp_path, change, message):
     assert "bad.pt" in str(caught.value)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("save", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
+def test_weights_that_are_not_finite(model, tmp_path, value, save):
+    state = {k: v.detach().clone().to(save) for k, v in model.state_dict().items()}
+    state["visual.proj"][3, 1] = value
+    torch.save(state, tmp_path / "broken.pt")
+    with pytest.raises(ValueError, match=r"broken\.pt: the tensor 'visual.proj' has values that are not finite"):
+        load_backbone(str(tmp_path / "broken.pt"))
+
+
 @pytest.mark.parametrize("content", [b"", b"<html>not found</html>", None], ids=["empty", "html", "truncated"])
 @pytest.mark.parametrize("save", [save_state_dict, save_jit_archive])
 def test_damaged_files(model, tmp_path, content, save):
@@ -99,6 +110,32 @@ def test_damaged_files(model, tmp_path, content, save):
     path.write_bytes(data[: len(data) // 2] if content is None else content)
     with pytest.raises(ValueError, match=r"weights.pt \(\d+ bytes\) cannot be read as CLIP weights"):
         load_backbone(str(path))
+
+
+def pickled(*calls: bytes) -> bytes:
+    return b"\x80\x02" + b"".join(calls) + b"."
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        b"",
+        pickled(b"K\x01"),  # a number where the module should be
+        pickled(b"K\x01", b"Q"),  # a tensor whose storage is a number
+        pickled(b"c__torch__\nModule\n", b")\x81", b"K\x01", b"b"),  # a module whose state is a number
+        pickled(b"0"),  # takes from an empty stack
+    ],
+    ids=["absent", "empty", "number", "storage", "state", "stack"],
+)
+def test_archives_of_another_form(tmp_path, data):
+    with zipfile.ZipFile(tmp_path / "archive.pt", "w") as archive:
+        archive.writestr("archive/constants.pkl", pickled(b")"))
+        if data is not None:
+            archive.writestr("archive/data.pkl", data)
+    with pytest.raises(ValueError, match=r"archive\.pt \(\d+ bytes\) cannot be read as CLIP weights") as caught:
+        load_backbone(str(tmp_path / "archive.pt"))
+    assert "\n" not in str(caught.value)
 
 
 class Payload:

@@ -1,5 +1,7 @@
 """A small CLIP on disk, real digits, and the configuration of a run on them."""
 
+import shutil
+
 import pytest
 
 import datasets
@@ -27,6 +29,20 @@ def weights(tmp_path_factory):
 @pytest.fixture(scope="session")
 def data_root(tmp_path_factory):
     return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture
+def house(tmp_path):
+    """A copy of what a run needs, to put files into."""
+    copy = tmp_path / "house"
+    copy.mkdir()
+    for name in ("train.py", "trainers", "configs", "datasets", "dassl", "prompted_clip"):
+        source = HERE / name
+        if source.is_dir():
+            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, copy / name)
+    return copy
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """docs/add_a_method.md, done: its file and its setting in a copy of the trainers, run as its reader would."""
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,15 +13,7 @@ def code_blocks(kind):
     return re.findall(rf"```{kind}\n(.*?)```", text, flags=re.DOTALL)
 
 
-def test_the_example_runs_as_it_stands(tmp_path, weights, data_root):
-    house = tmp_path / "house"
-    house.mkdir()
-    for name in ("train.py", "trainers", "configs", "datasets", "dassl", "prompted_clip"):
-        source = HERE / name
-        if source.is_dir():
-            shutil.copytree(source, house / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, house / name)
+def test_the_example_runs_as_it_stands(house, weights, data_root):
     (house / "trainers" / "dual.py").write_text(code_blocks("python")[0])
     (house / "configs/trainers/Dual").mkdir()
     (house / "configs/trainers/Dual/quickstart.yaml").write_text(code_blocks("yaml")[0])

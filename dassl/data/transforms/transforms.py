@@ -138,16 +138,16 @@ def _train_steps(node: Any, chosen: list[str], size: tuple[int, int]) -> list[An
 
 
 def _randaugment_steps(node: Any, chosen: list[str]) -> list[Any]:
-    count, magnitude = node.RANDAUGMENT_N, node.RANDAUGMENT_M
     steps: list[Any] = []
     if "randaugment" in chosen:
-        steps.append(T.RandAugment(num_ops=count, magnitude=magnitude))
+        steps.append(T.RandAugment(num_ops=node.RANDAUGMENT_N, magnitude=node.RANDAUGMENT_M))
     if "randaugment2" in chosen:
         # each operation is left out in 4 of 10 cases
-        steps += [T.RandomApply([T.RandAugment(num_ops=1, magnitude=magnitude)], p=0.6) for _ in range(count)]
+        one = T.RandAugment(num_ops=1, magnitude=node.RANDAUGMENT_M)
+        steps += [T.RandomApply([one], p=0.6) for _ in range(node.RANDAUGMENT_N)]
     if "randaugment_fixmatch" in chosen:
         # FixMatch draws the strength of each operation anew, as TrivialAugment does, and applies it in half the cases
-        steps += [T.RandomApply([T.TrivialAugmentWide()], p=0.5) for _ in range(count)]
+        steps += [T.RandomApply([T.TrivialAugmentWide()], p=0.5) for _ in range(node.RANDAUGMENT_N)]
     return steps
 
 
