@@ -11,9 +11,11 @@ from bench import flops, weights
 from bench.baseline import UsualCoCoOp, UsualMaPLe
 from bench.job import Job
 from bench.names import class_names
-from prompted_clip import Backbone, Prompts
+from prompted_clip import Adapters, Backbone, Prompts
+from prompted_clip.prompts import TowerOutput
 from trainers.cocoop import CoCoOpLearner
-from trainers.learner import PromptLearner, learner_logits
+from trainers.common.encoded import encode
+from trainers.common.learner import PromptLearner
 from trainers.maple import MultiModalPromptLearner
 
 TEMPLATE = "a photo of a"
@@ -102,20 +104,21 @@ class OurSide(Side):
             mode = "reduce-overhead" if job.device == "cuda" else "default"
             self.logits = torch.compile(self._logits, dynamic=False, mode=mode)
 
-    def _encode_text(self, prompts: Prompts) -> Tensor:
-        return self.backbone.encode_text(
-            self.prompt_learner.classes, prompts, chunk=self.job.chunk, recompute=self.job.recompute
+    def _encode_text(self, prompts: Prompts, adapters: Adapters | None = None) -> TowerOutput:
+        features = self.backbone.encode_text(
+            self.prompt_learner.classes, prompts, adapters, chunk=self.job.chunk, recompute=self.job.recompute
         )
+        return TowerOutput(features)
 
     def _logits(self, images: Tensor) -> Tensor:
-        return learner_logits(self.backbone, self.prompt_learner, images, self._encode_text)
+        return encode(self.backbone, self.prompt_learner, images, encode_text=self._encode_text).logits
 
     def evaluator(self) -> Callable[[Tensor], Tensor]:
         """As `PromptTrainer` evaluates: class features once, unless each image has its own."""
         if self.prompt_learner.per_image:
             return self.logits
         prompts = self.prompt_learner()
-        text = self._encode_text(prompts)
+        text = self._encode_text(prompts).features
         return lambda images: self.backbone.logits(self.backbone.encode_image(images, prompts), text)
 
     def work(self, images: int, text_passes: int) -> list[flops.Work]:

@@ -253,14 +253,19 @@ class Backbone(nn.Module):
 
     def logits(self, image_features: Tensor, text_features: Tensor) -> Tensor:
         """exp(logit_scale) · cos(image, text): (B, d) and (C, d) or (B, C, d) → (B, C)."""
-        image = F.normalize(image_features, dim=-1)
-        text = F.normalize(text_features, dim=-1)
-        cosine = image @ text.t() if text.dim() == 2 else torch.einsum("bd,bcd->bc", image, text)
-        return self.logit_scale.exp() * cosine
+        return cosine_logits(self.logit_scale.exp(), image_features, text_features)
 
     def embed_tokens(self, token_ids: list[int]) -> Tensor:
         """Token embeddings, without position: n ids → (n, d_l) float32 copy, on the backbone's device."""
         return self.text.token_embedding.weight[token_ids].detach().float().clone()
+
+
+def cosine_logits(scale: Tensor, image_features: Tensor, text_features: Tensor) -> Tensor:
+    """scale · cos(image, text): (B, d) and (C, d) or (B, C, d) → (B, C)."""
+    image = F.normalize(image_features, dim=-1)
+    text = F.normalize(text_features, dim=-1)
+    cosine = image @ text.t() if text.dim() == 2 else torch.einsum("bd,bcd->bc", image, text)
+    return scale * cosine
 
 
 def _image_encoder(spec: BackboneSpec, activation: str) -> VisionTransformer | ResNetEncoder:

@@ -9,9 +9,9 @@ from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
 from prompted_clip import Backbone, Prompts
-from trainers.base import PromptTrainer
-from trainers.context import init_context
-from trainers.learner import PromptLearner
+from trainers.common.base import PromptTrainer
+from trainers.common.context import init_context
+from trainers.common.learner import PromptLearner
 
 #: The meta-network's bottleneck is this many times narrower than the joint space.
 REDUCTION = 16

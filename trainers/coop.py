@@ -8,9 +8,9 @@ from yacs.config import CfgNode
 from dassl.engine import TRAINER_REGISTRY
 from prompted_clip import Backbone, Prompts, class_prompts, encode_words
 from prompted_clip.classnames import Position
-from trainers.base import PromptTrainer
-from trainers.context import check_count, random_prompts
-from trainers.learner import PromptLearner
+from trainers.common.base import PromptTrainer
+from trainers.common.context import check_count, random_prompts
+from trainers.common.learner import PromptLearner
 
 POSITIONS = ("end", "middle", "front")
 

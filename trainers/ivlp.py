@@ -7,9 +7,9 @@ from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
 from prompted_clip import Backbone, Prompts
-from trainers.base import PromptTrainer
-from trainers.context import check_count, init_context, random_prompts
-from trainers.learner import PromptLearner
+from trainers.common.base import PromptTrainer
+from trainers.common.context import check_count, init_context, random_prompts
+from trainers.common.learner import PromptLearner
 from trainers.vpt import VisionPrompts
 
 

@@ -12,8 +12,8 @@ from yacs.config import CfgNode
 from dassl.data.data_manager import build_data_loader
 from dassl.engine import TRAINER_REGISTRY
 from prompted_clip import Prompts
-from trainers.base import PromptTrainer
-from trainers.learner import PromptLearner
+from trainers.common.base import PromptTrainer
+from trainers.common.learner import PromptLearner
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression

@@ -8,9 +8,10 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
-from prompted_clip import Prompts, text_prompts
-from trainers.base import PromptTrainer
-from trainers.learner import PromptLearner
+from prompted_clip import Adapters, Prompts, text_prompts
+from prompted_clip.prompts import TowerOutput
+from trainers.common.base import PromptTrainer
+from trainers.common.learner import PromptLearner
 
 #: Fallback where a dataset names no template of its own.
 GENERAL_TEMPLATE = "a photo of a {}."
@@ -81,10 +82,10 @@ class ZeroshotCLIP(PromptTrainer):
         self.before_train()
         self.after_train()
 
-    def compute_class_features(self, prompts: Prompts) -> Tensor:
+    def compute_class_features(self, prompts: Prompts, adapters: Adapters | None = None) -> TowerOutput:
         """Mean of the normalised features of each template (the features themselves where there is one)."""
         features = [F.normalize(self.backbone.encode_text(each.classes), dim=-1) for each in self.ensemble]
-        return torch.stack(features).mean(dim=0)
+        return TowerOutput(torch.stack(features).mean(dim=0))
 
 
 @TRAINER_REGISTRY.register()

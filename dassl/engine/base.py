@@ -174,13 +174,20 @@ class TrainerBase:
             loss: not scaled.
             names: the models to step; None: all.
         """
+        self.detect_anomaly(loss)
         self.model_zero_grad(names)
+        self.scaled(loss).backward()
+        self.scaled_update(names)
+
+    def scaled(self, loss: torch.Tensor) -> torch.Tensor:
+        """The loss as its backward pass is to begin with: times the scale, where there is a `scaler`."""
+        return loss if self.scaler is None else self.scaler.scale(loss)
+
+    def scaled_update(self, names: str | list[str] | None = None) -> None:
+        """One step of each optimiser on gradients of `scaled` losses."""
         if self.scaler is None:
-            self.model_backward(loss)
             self.model_update(names)
             return
-        self.detect_anomaly(loss)
-        self.scaler.scale(loss).backward()
         optims = {id(self._optims[name]): self._optims[name] for name in self.get_model_names(names)}
         # a scaler refuses to step an optimiser that the loss did not reach; without a scaler its step does nothing
         reached = [optim for optim in optims.values() if optim is not None and has_gradient(optim)]

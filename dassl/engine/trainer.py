@@ -61,6 +61,8 @@ class SimpleTrainer(TrainerBase):
         self.output_dir = cfg.OUTPUT_DIR
         self._output_lock = lock_output_dir(self.output_dir, owner=self)
         self.build_data_loader()
+        if self.total_steps() > 0:
+            self.max_epoch = math.ceil(self.total_steps() / len(self.train_loader_x))
         self.build_model()
         self.evaluator = build_evaluator(cfg, lab2cname=self.lab2cname)
         self.best_result = -math.inf
@@ -92,6 +94,10 @@ class SimpleTrainer(TrainerBase):
         self.num_source_domains = dm.num_source_domains
         self.lab2cname = dm.lab2cname
         self.dm = dm
+
+    def total_steps(self) -> int:
+        """Training steps of the whole run, where their number is given (OPTIM.MAX_STEPS); 0: MAX_EPOCH epochs."""
+        return getattr(self.cfg.OPTIM, "MAX_STEPS", 0)  # a plugin's config may be older than the key
 
     def build_model(self) -> None:
         """Make and register the model, its optimiser and its schedule."""
@@ -228,6 +234,8 @@ class TrainerX(SimpleTrainer):
         self.set_model_mode("train")
         run = self._run_state
         self.num_batches = len(self.train_loader_x)
+        if self.total_steps() > 0:  # the last epoch may be a part of one
+            self.num_batches = min(self.num_batches, self.total_steps() - self.epoch * self.num_batches)
         progress = EpochProgress(self, run.batches_done)
         end = time.perf_counter()
         try:
@@ -243,6 +251,8 @@ class TrainerX(SimpleTrainer):
                 progress.step(run.losses, lr)
                 run.batch_done(_batch_size(batch))
                 end = time.perf_counter()
+                if index + 1 == self.num_batches:
+                    break
         finally:
             progress.close()
         run.batches_end()
@@ -254,7 +264,7 @@ class TrainerX(SimpleTrainer):
             self._stop_unless_finite(torch.as_tensor(loss), stepped=True)
 
     def _write_step_scalars(self, losses: MetricMeter, lr: float) -> None:
-        step = self.epoch * self.num_batches + self.batch_idx
+        step = self.epoch * len(self.train_loader_x) + self.batch_idx
         for name, meter in losses.meters.items():
             self.write_scalar(f"train/{name}", meter.avg, step)
         self.write_scalar("train/lr", lr, step)

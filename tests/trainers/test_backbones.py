@@ -7,7 +7,7 @@ from clip.model import CLIP
 import trainers  # noqa: F401  (registers)
 from dassl.engine import TRAINER_REGISTRY, build_trainer
 from dassl.utils import set_random_seed
-from trainers.base import PromptTrainer
+from trainers.common.base import PromptTrainer
 
 NAMES = sorted(n for n in TRAINER_REGISTRY.registered_names() if issubclass(TRAINER_REGISTRY.get(n), PromptTrainer))
 TEXT = {"context_length": 77, "vocab_size": 49408, "transformer_layers": 12}

@@ -10,7 +10,7 @@ from train import HERE
 
 METHOD = """
 from dassl.engine import TRAINER_REGISTRY
-from trainers.base import PromptTrainer
+from trainers.common.base import PromptTrainer
 {before}
 
 @TRAINER_REGISTRY.register()

@@ -12,9 +12,9 @@ from bench.baseline import UsualCoCoOp, UsualCoOp, UsualIVLP, UsualMaPLe, UsualV
 from prompted_clip import Backbone
 from tests.stubs import SHAPES, random_clip, random_images
 from trainers.cocoop import CoCoOpLearner
+from trainers.common.encoded import learner_logits
 from trainers.coop import CoOpLearner
 from trainers.ivlp import IVLPLearner
-from trainers.learner import learner_logits
 from trainers.maple import MultiModalPromptLearner
 from trainers.vpt import VPTLearner
 

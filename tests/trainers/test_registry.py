@@ -10,7 +10,7 @@ from dassl.engine import TRAINER_REGISTRY, build_trainer
 from dassl.engine.run_record import write_run_record
 from dassl.utils import set_random_seed
 from prompted_clip.precision import PRECISIONS
-from trainers.base import PromptTrainer
+from trainers.common.base import PromptTrainer
 
 NAMES = sorted(
     name for name in TRAINER_REGISTRY.registered_names() if issubclass(TRAINER_REGISTRY.get(name), PromptTrainer)

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+
+from prompted_clip.prompts import TowerOutput
 
 
 @dataclass(frozen=True)
 class _Kept:
-    features: Tensor
+    output: TowerOutput
     owners: Sequence[object]
     trains: tuple
     rests: tuple
@@ -34,7 +36,9 @@ class CachedFeatures:
         """Forget them."""
         self._kept = None
 
-    def get(self, compute: Callable[[], Tensor], modules: Iterable[nn.Module], owners: Sequence[object]) -> Tensor:
+    def get(
+        self, compute: Callable[[], TowerOutput], modules: Iterable[nn.Module], owners: Sequence[object]
+    ) -> TowerOutput:
         """The features.
 
         Args:
@@ -54,11 +58,11 @@ class CachedFeatures:
             and kept.rests == rests
             and all(old is new for old, new in zip(kept.owners, owners, strict=True))
         ):
-            return kept.features
-        features = compute()
-        if not features.requires_grad:
-            self._kept = _Kept(features, owners, trains, rests, frozen=recorded)
-        return features
+            return kept.output
+        output = compute()
+        if not any(part is not None and part.requires_grad for part in output):
+            self._kept = _Kept(output, owners, trains, rests, frozen=recorded)
+        return output
 
 
 def _state(modules: Iterable[nn.Module]) -> tuple[tuple, tuple]:

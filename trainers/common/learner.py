@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from prompted_clip import Backbone, ClassPrompts, Prompts
+from prompted_clip import Adapters, ClassPrompts, Prompts
+from prompted_clip.backbone import cosine_logits
+from prompted_clip.prompts import TowerOutput
+
+#: Where the tensors of published checkpoints begin that are CLIP's, and where they end that are embedded class names.
+CLIP_TENSORS = ("image_encoder.", "text_encoder.", "logit_scale", "clip_model.")
+CLASS_NAME_TENSORS = ("token_prefix", "token_suffix")
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the two towers made of a batch; not normalised.
+
+    Attributes:
+        image: (B, d) image features.
+        text: (C, d) class features, or (B, C, d) with prompts per image.
+        image_rows, text_rows: with the rows of the prompts, for learners that read them (``reads_rows``).
+    """
+
+    image: Tensor
+    text: Tensor
+    image_rows: TowerOutput | None = None
+    text_rows: TowerOutput | None = None
 
 
 class PromptLearner(nn.Module):
@@ -22,15 +44,41 @@ class PromptLearner(nn.Module):
         per_image: the prompts depend on the image: ``forward`` gets the normalised image features, (B, d).
         class_bound: names of the parameters that are tied to the run's classes by their number (a context per class, a
             classifier's rows). With such, a trained learner serves no other classes and no other order of them.
+        serves_other_classes: although some parameters are bound to the classes: for other ones these are left out when
+            a checkpoint is loaded, and `logits` is told that the classes are not known.
+        reads_rows: the learner wants the prompts' rows after the last block, in `Features`.
+        foreign: where the names of tensors in published checkpoints begin that are not the learner's and are passed
+            over, beside CLIP's and the embedded class names.
     """
 
     classes: ClassPrompts
     per_image: ClassVar[bool] = False
     class_bound: tuple[str, ...] = ()
+    serves_other_classes: ClassVar[bool] = False
+    reads_rows: ClassVar[bool] = False
+    foreign: ClassVar[tuple[str, ...]] = ()
 
     def forward(self, image_features: Tensor | None = None) -> Prompts:
         """The prompts of this step; ``image_features`` is None unless ``per_image``."""
         raise NotImplementedError(f"{type(self).__name__} must say which prompts it makes.")
+
+    def adapters(self) -> Adapters | None:
+        """What is added inside the frozen blocks in this step; None for nothing."""
+        return None
+
+    def logits(self, scale: Tensor, features: Features, *, known_classes: bool) -> Tensor:
+        """The head: exp(logit_scale) and features → (B, C); CLIP's cosines unless a method has its own.
+
+        Args:
+            scale: exp(logit_scale).
+            features: of images and classes.
+            known_classes: the classes are those of training, in their order.
+        """
+        return cosine_logits(scale, features.image, features.text)
+
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Groups for the optimiser; ``lr_mult`` in one multiplies OPTIM.LR. Every parameter is in one of them, once."""
+        return [{"params": list(self.parameters())}]
 
     def checkpoint_key(self, name: str) -> str:
         """The name that a parameter has in published checkpoints of the method."""
@@ -40,8 +88,10 @@ class PromptLearner(nn.Module):
         """The learner's tensors under their published names."""
         return {self.checkpoint_key(k): v for k, v in super().state_dict(*args, **kwargs).items()}
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Load tensors by their published names.
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False, *, known_classes: bool = True
+    ) -> Any:
+        """Load tensors by their published names; for classes not those of training, without what is bound to these.
 
         Published checkpoints also hold CLIP itself and the embedded class names, which are not the learner's: they
         are passed over. Everything else must fit, also with ``strict=False``: a prompt that silently stays at its
@@ -52,11 +102,13 @@ class PromptLearner(nn.Module):
         """
         own = dict(super().state_dict())
         names = {self.checkpoint_key(k): k for k in own}
-        foreign = ("image_encoder.", "text_encoder.", "logit_scale", "clip_model.")
+        bound = set() if known_classes else {key for key, name in names.items() if name in self.class_bound}
+        names = {key: name for key, name in names.items() if key not in bound}
+        foreign = (*CLIP_TENSORS, *self.foreign)
         found = {
             k: v
             for k, v in state_dict.items()
-            if k in names or not (k.startswith(foreign) or k.endswith(("token_prefix", "token_suffix")))
+            if k in names or not (k in bound or k.startswith(foreign) or k.endswith(CLASS_NAME_TENSORS))
         }
         missing = sorted(set(names) - set(found))
         leftover = sorted(set(found) - set(names))
@@ -76,31 +128,4 @@ class PromptLearner(nn.Module):
                 )
             if not bool(torch.isfinite(found[key]).all()):
                 raise ValueError(f"The checkpoint's tensor {key} has values that are not finite: its training failed.")
-        return super().load_state_dict({names[k]: v for k, v in found.items()}, strict=True, assign=assign)
-
-
-def learner_logits(
-    backbone: Backbone,
-    learner: PromptLearner,
-    images: Tensor,
-    encode_text: Callable[[Prompts], Tensor] | None = None,
-) -> Tensor:
-    """Logits of images over the learner's classes, exp(logit_scale) · cos(image, text).
-
-    Args:
-        backbone: the frozen CLIP.
-        learner: gives the prompts.
-        images: (B, 3, H, W), normalised.
-        encode_text: prompts → (C, d) or (B, C, d) class features; None to compute them here.
-
-    Returns:
-        (B, C) logits.
-    """
-    encode_text = encode_text or (lambda prompts: backbone.encode_text(learner.classes, prompts))
-    if learner.per_image:
-        image_features = backbone.encode_image(images)
-        prompts = learner(F.normalize(image_features, dim=-1))
-    else:
-        prompts = learner()
-        image_features = backbone.encode_image(images, prompts)
-    return backbone.logits(image_features, encode_text(prompts))
+        return super().load_state_dict({names[k]: v for k, v in found.items()}, strict=not bound, assign=assign)

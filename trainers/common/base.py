@@ -1,4 +1,7 @@
-"""What all trainers share: the frozen CLIP, one training step, cached class features, checkpoints of the learner."""
+"""What all trainers share: the frozen CLIP, one training step, cached class features, checkpoints of the learner.
+
+A method is a learner, and of the hooks below those in which it differs: `losses`, `backward`, `on_epoch_end`.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,17 @@ from yacs.config import CfgNode
 from dassl.engine import TrainerX
 from dassl.metrics import compute_accuracy
 from dassl.optim import build_lr_scheduler, build_optimizer
+from dassl.optim.lr_scheduler import moves_per_step
 from dassl.utils.checkpoint import find_checkpoint, load_checkpoint, strip_module_prefix
-from prompted_clip import Backbone, Prompts, load_backbone
+from prompted_clip import Adapters, Backbone, Prompts, load_backbone
 from prompted_clip.precision import resolve_precision
+from prompted_clip.prompts import TowerOutput
 from trainers.common.cached_features import CachedFeatures
 from trainers.common.class_text import first_prompts, refuse_equal_prompts
+from trainers.common.encoded import Encoded, encode
+from trainers.common.frozen import Frozen
+from trainers.common.learner import PromptLearner
 from trainers.common.trained_classes import compare_classes
-from trainers.learner import PromptLearner, learner_logits
 
 
 def add_config(cfg: CfgNode) -> None:
@@ -36,14 +43,19 @@ class PromptTrainer(TrainerX):
         node: name of the method's config node under TRAINER; it has the key PREC.
         model_name: name of the learner's folder in a run.
         needs_vit: the method prompts the image tower, which only a ViT can take.
+        views: views of a training image that the method needs (DATALOADER.K_TRANSFORMS).
+        known_classes: the classes are those that the learner was trained on.
     """
 
     node: ClassVar[str]
     model_name: ClassVar[str] = "prompt_learner"
     needs_vit: bool = False
+    views: ClassVar[int] = 1
+    known_classes: bool = True
 
     backbone: Backbone
     learner: PromptLearner
+    _frozen: Frozen | None = None
 
     def __init__(self, cfg: CfgNode) -> None:
         self._features = CachedFeatures()
@@ -54,6 +66,12 @@ class PromptTrainer(TrainerX):
         resolve_precision(cfg.TRAINER[self.node].PREC, "cpu")
         if cfg.MODEL.TEXT_CHUNK < 0:
             raise ValueError(f"MODEL.TEXT_CHUNK is {cfg.MODEL.TEXT_CHUNK}: expected a number of classes, or 0 for all.")
+
+        if self.views > cfg.DATALOADER.K_TRANSFORMS:
+            raise ValueError(
+                f"DATALOADER.K_TRANSFORMS is {cfg.DATALOADER.K_TRANSFORMS}: {cfg.TRAINER.NAME} needs {self.views} views"
+                " of an image."
+            )
 
     def build_learner(self, node: CfgNode, classnames: list[str]) -> PromptLearner:
         """Make the learner from the method's config node and the run's class names."""
@@ -68,10 +86,26 @@ class PromptTrainer(TrainerX):
         self.learner.to(self.device)
         self.learner.classes = self.learner.classes.to(self.device)
         self.model = self.learner
-        self.optim = build_optimizer(self.learner, cfg.OPTIM)
-        self.sched = build_lr_scheduler(self.optim, cfg.OPTIM)
+        self.optim = build_optimizer(self.learner, cfg.OPTIM, self._param_groups())
+        self.sched = build_lr_scheduler(self.optim, cfg.OPTIM, len(self.train_loader_x), self.total_steps())
         self.register_model(self.model_name, self.learner, self.optim, self.sched)
         self.scaler = torch.amp.GradScaler(self.device.type) if self.backbone.precision.scaled else None
+
+    def _param_groups(self) -> list[dict[str, Any]]:
+        groups = [dict(group) for group in self.learner.param_groups()]
+        grouped = [id(parameter) for group in groups for parameter in group["params"]]
+        if sorted(grouped) != sorted(id(parameter) for parameter in self.learner.parameters()):
+            raise ValueError(f"{type(self.learner).__name__}'s param_groups must hold each of its parameters, once.")
+        for group in groups:
+            group["lr"] = self.cfg.OPTIM.LR * group.pop("lr_mult", 1.0)
+        return groups
+
+    @property
+    def frozen(self) -> Frozen:
+        """Features of the run's backbone as it came."""
+        if self._frozen is None or self._frozen.backbone is not self.backbone:
+            self._frozen = Frozen(self.backbone, chunk=self.cfg.MODEL.TEXT_CHUNK)
+        return self._frozen
 
     def introduce(self, *learners: PromptLearner) -> None:
         """Refuse class prompts that the backbone cannot tell apart, and show the first of them.
@@ -143,7 +177,8 @@ class PromptTrainer(TrainerX):
             raise ValueError(f"{path} is no checkpoint of a method: it has no state_dict.")
         try:
             told = self.compare_classes(checkpoint.get("classnames"))
-            self.learner.load_state_dict(strip_module_prefix(checkpoint["state_dict"]))
+            known = self.known_classes or not self.learner.serves_other_classes
+            self.learner.load_state_dict(strip_module_prefix(checkpoint["state_dict"]), known_classes=known)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
         self.epoch_loaded = checkpoint.get("epoch", epoch)
@@ -157,35 +192,76 @@ class PromptTrainer(TrainerX):
         Raises:
             ValueError: the learner serves no other classes.
         """
-        if not trained:  # a released checkpoint, or one of an earlier version
-            return ""
         new = self.cfg.DATASET.get("SUBSAMPLE_CLASSES") == "new"
-        return compare_classes(trained, self.dm.dataset.classnames, class_bound=self.learner.class_bound, new=new)
+        if not trained:  # a released checkpoint, or one of an earlier version
+            self.known_classes = not new
+            return ""
+        self.known_classes = list(trained) == list(self.dm.dataset.classnames)
+        bound = () if self.learner.serves_other_classes else self.learner.class_bound
+        return compare_classes(trained, self.dm.dataset.classnames, class_bound=bound, new=new)
 
     def forward_backward(self, batch: dict[str, Any]) -> dict[str, float]:
-        """One step of cross entropy over the run's class names."""
+        """One training step: encode, `losses`, `backward`, the optimiser's step, the schedule's where one is due."""
         images, labels, *_ = self.parse_batch_train(batch)
-        logits = self.model_inference(images)
-        loss = F.cross_entropy(logits, labels)
-        self.model_backward_and_update(loss)
-        if self.batch_idx + 1 == self.num_batches:
+        encoded = self.encode(images)
+        losses = self.losses(encoded, labels)
+        total = sum_of(losses)
+        self.detect_anomaly(total)
+        self.model_zero_grad()
+        self.backward(losses)
+        self.scaled_update()
+        if self.batch_idx + 1 == self.num_batches or moves_per_step(self.cfg.OPTIM):
             self.update_lr()
-        return {"loss": loss.item(), "acc": compute_accuracy(logits, labels)[0].item()}
+        parts = losses if len(losses) > 1 else {}
+        summary = {"loss": total, **parts, "acc": compute_accuracy(encoded.logits, labels)[0]}
+        return {name: value.item() for name, value in summary.items()}
+
+    def losses(self, encoded: Encoded, labels: Tensor) -> dict[str, Tensor]:
+        """The terms of the loss by name, weighted; their sum is minimised, each is logged.
+
+        Args:
+            encoded: the batch: features, logits, images.
+            labels: (B,) class indices.
+        """
+        return {"loss": F.cross_entropy(encoded.logits, labels)}
+
+    def backward(self, losses: dict[str, Tensor]) -> None:
+        """Leave the step's gradient in the parameters (times the scaler's scale, where there is one: `scaled`)."""
+        self.scaled(sum_of(losses)).backward()
+
+    def on_epoch_end(self) -> None:
+        """Called after the last step of an epoch, before its checkpoint is written. What it keeps from epoch to epoch
+        belongs into `extra_state`, or a resumed run would end elsewhere than an unbroken one."""
+
+    def after_epoch(self) -> None:
+        self.on_epoch_end()
+        super().after_epoch()
+
+    def encode(self, images: Tensor | list[Tensor]) -> Encoded:
+        """Images, (B, 3, H, W) or a list of views, through both towers and the learner's head."""
+        return encode(
+            self.backbone,
+            self.learner,
+            images,
+            encode_text=self._encode_text,
+            frozen_images=self.frozen.image,
+            known_classes=self.known_classes,
+        )
 
     def model_inference(self, input: Tensor) -> Tensor:
         """(B, 3, H, W) images → (B, C) logits, under the learner's prompts."""
-        return learner_logits(self.backbone, self.learner, input, self._encode_text)
+        return self.encode(input).logits
 
-    def _encode_text(self, prompts: Prompts) -> Tensor:
+    def _encode_text(self, prompts: Prompts, adapters: Adapters | None) -> TowerOutput:
         """Class features, computed again only when something that they depend on has changed."""
-        if prompts.text is not None and (torch.is_grad_enabled() or self.learner.per_image):
-            return self.compute_class_features(prompts)
+        if self.learner.per_image or (prompts.text is not None and torch.is_grad_enabled()):
+            return self.compute_class_features(prompts, adapters)
         modules = [
             self.learner,
             *(m for m in self._models.values() if isinstance(m, nn.Module) and m is not self.learner),
         ]
         return self._features.get(
-            lambda: self.compute_class_features(prompts), modules, (self.learner.classes, self.backbone)
+            lambda: self.compute_class_features(prompts, adapters), modules, (self.learner.classes, self.backbone)
         )
 
     def set_model_mode(self, mode: str = "train", names: str | list[str] | None = None) -> None:
@@ -193,9 +269,14 @@ class PromptTrainer(TrainerX):
         self._features.clear()
         super().set_model_mode(mode, names)
 
-    def compute_class_features(self, prompts: Prompts) -> Tensor:
-        """The text tower's work: (C, d) features, or (B, C, d) for prompts per image."""
+    def compute_class_features(self, prompts: Prompts, adapters: Adapters | None = None) -> TowerOutput:
+        """The text tower's work: (C, d) features, or (B, C, d) for prompts per image; with rows if they are read."""
         model = self.cfg.MODEL
-        return self.backbone.encode_text(
-            self.learner.classes, prompts, chunk=model.TEXT_CHUNK, recompute=model.RECOMPUTE
-        )
+        run = self.backbone.read_text if self.learner.reads_rows else self.backbone.encode_text
+        found = run(self.learner.classes, prompts, adapters, chunk=model.TEXT_CHUNK, recompute=model.RECOMPUTE)
+        return found if isinstance(found, TowerOutput) else TowerOutput(found)
+
+
+def sum_of(losses: dict[str, Tensor]) -> Tensor:
+    """The sum of the terms; a single one as it is."""
+    return next(iter(losses.values())) if len(losses) == 1 else torch.stack(list(losses.values())).sum()
