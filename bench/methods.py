@@ -5,11 +5,15 @@ No baseline: MaPLe's is in `bench.step`, CoCoOp's in `bench.cocoop`.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from bench.job import Job
 from bench.results import base_job, describe_machine, parser, run_program, show, write
 from bench.runner import ROOT, measure
+
+#: Of the methods that read a dataset's template.
+TEMPLATE = "a photo of a {}."
 
 #: Settings under configs/trainers/, those of docs/methods.md that train by steps.
 SETTINGS = (
@@ -41,8 +45,6 @@ def settings_of(setting: str, layers: int) -> Any:
 
 def run_method(job: Job) -> dict[str, Any]:
     """Training steps of the registered trainer that `job.method`, a setting, names."""
-    import torch
-
     from bench import weights
     from bench.names import class_names
     from bench.steps import timed_steps, training_step
@@ -51,12 +53,9 @@ def run_method(job: Job) -> dict[str, Any]:
 
     cfg = settings_of(job.method, job.size().text_layers)
     kind = TRAINER_REGISTRY.get(job.method.split("/")[0])
-    trainer = kind.__new__(kind)  # without data, folders and logs: what a step needs is set here
-    trainer.cfg, trainer.device, trainer._features = cfg, torch.device(job.device), None
     state = weights.openai_clip(job.size(), job.seed).state_dict()
-    trainer.backbone = Backbone(state, precision=job.precision, device=job.device)
-    trainer.learner = trainer.build_learner(cfg.TRAINER[kind.node], class_names(job.classes)).to(job.device)
-    trainer.learner.classes = trainer.learner.classes.to(job.device)
+    backbone = Backbone(state, precision=job.precision, device=job.device)
+    trainer = kind.bare(cfg, backbone, SimpleNamespace(classnames=class_names(job.classes), template=TEMPLATE))
     parameters = sum(p.numel() for p in trainer.learner.parameters())
     step = training_step(job, trainer.learner, trainer.model_inference)
     return timed_steps(job, step) | {"parameters": parameters}

@@ -257,6 +257,7 @@ def class_prompts(
     frozen_tokens: Sequence[int] = (),
     position: Position = "end",
     per_class: bool = False,
+    ending: str = ".",
 ) -> ClassPrompts:
     """Tokenise "<context> <frozen template words> <name>." for every class.
 
@@ -266,8 +267,9 @@ def class_prompts(
         n_ctx: learnable context tokens.
         frozen_tokens: token ids between the context and the class name (``position="end"`` only).
         position: where the context stands: before the name (``end``: the name is last), half before and half after
-            (``middle``), after the name (``front``: the name is first). The full stop and end-of-text are always last.
+            (``middle``), after the name (``front``: the name is first). The ending and end-of-text are always last.
         per_class: every class has its own context, so that only the start token is shared.
+        ending: what follows the name, as it is written: ".", ", a type of pet." or " texture.".
 
     Raises:
         ValueError: no class names, an empty name, an unknown position, or a prompt longer than the context.
@@ -283,7 +285,7 @@ def class_prompts(
         n_words = len(encode_words(name))
         if not n_words:
             raise ValueError(f"The class name {name!r} has no word in it.")
-        words = encode_words(name + ".")  # together: a name that ends in punctuation shares a token with the full stop
+        words = encode_words(name + ending)  # together: a name that ends in punctuation shares a token with a full stop
         if position == "end":
             rows.append([*context, *frozen_tokens, *words])
         elif position == "middle":

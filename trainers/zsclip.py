@@ -13,9 +13,6 @@ from prompted_clip.prompts import TowerOutput
 from trainers.common.base import PromptTrainer
 from trainers.common.learner import PromptLearner
 
-#: Fallback where a dataset names no template of its own.
-GENERAL_TEMPLATE = "a photo of a {}."
-
 #: The templates that CLIP's authors selected for ImageNet, used for the ensemble.
 ENSEMBLE_TEMPLATES = (
     "itap of a {}.",
@@ -53,10 +50,10 @@ class ZeroshotCLIP(PromptTrainer):
 
     def templates(self) -> list[str]:
         """The templates whose mean feature stands for a class."""
-        return [getattr(self.dm.dataset, "template", GENERAL_TEMPLATE)]
+        return [self.template()]
 
     def reads_template(self) -> bool:
-        return getattr(self.dm.dataset, "template", GENERAL_TEMPLATE) in self.templates()
+        return self.template() in self.templates()
 
     def build_model(self) -> None:
         self.backbone = self.load_backbone()

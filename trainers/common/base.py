@@ -5,7 +5,10 @@ A method is a learner, and of the hooks below those in which it differs: `losses
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections import OrderedDict
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any, ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -36,6 +39,10 @@ def add_config(cfg: CfgNode) -> None:
     cfg.MODEL.ALLOW_EQUAL_PROMPTS = False  # go on although classes have equal prompts, and so equal scores
 
 
+#: Where a dataset names no template of its own.
+GENERAL_TEMPLATE = "a photo of a {}."
+
+
 class PromptTrainer(TrainerX):
     """Trains a `PromptLearner` on a frozen CLIP. Subclasses set the class attributes and ``build_learner``.
 
@@ -60,6 +67,23 @@ class PromptTrainer(TrainerX):
     def __init__(self, cfg: CfgNode) -> None:
         self._features = CachedFeatures()
         super().__init__(cfg)
+
+    @classmethod
+    def bare(cls, cfg: CfgNode, backbone: Backbone, dataset: Any) -> PromptTrainer:
+        """A trainer without data, folders and logs, with what a step needs: for benchmarks and tests.
+
+        Args:
+            cfg: the config.
+            backbone: the frozen CLIP.
+            dataset: what a method reads of one: ``classnames``, and ``template`` where it asks for that.
+        """
+        trainer = cls.__new__(cls)
+        trainer._models, trainer._features = OrderedDict(), CachedFeatures()
+        trainer.cfg, trainer.device, trainer.backbone = cfg, backbone.device, backbone
+        trainer.dm = cast(Any, SimpleNamespace(dataset=dataset))
+        trainer.learner = trainer.build_learner(cfg.TRAINER[cls.node], list(dataset.classnames)).to(backbone.device)
+        trainer.learner.classes = trainer.learner.classes.to(backbone.device)
+        return trainer
 
     def check_cfg(self, cfg: CfgNode) -> None:
         """Refuse an unknown precision or a negative chunk (ValueError), before weights are read."""
@@ -137,8 +161,18 @@ class PromptTrainer(TrainerX):
             print(first_prompts(ensemble, names))
 
     def reads_template(self) -> bool:
-        """Whether the method's class prompts are made with DATASET.TEMPLATE."""
+        """Whether the method makes texts with DATASET.TEMPLATE."""
         return False
+
+    def template(self, special: Mapping[str, str] | None = None) -> str:
+        """The run's template: DATASET.TEMPLATE, else what a method has for the dataset, else the dataset's own.
+
+        Args:
+            special: the method's templates by name of the dataset, where they are not the dataset's.
+        """
+        data = self.cfg.DATASET
+        own = (special or {}).get(data.NAME, "")
+        return data.get("TEMPLATE", "") or own or getattr(self.dm.dataset, "template", GENERAL_TEMPLATE)
 
     def load_backbone(self) -> Backbone:
         """The frozen CLIP that the config names.
@@ -173,18 +207,27 @@ class PromptTrainer(TrainerX):
             raise ValueError(f"{self.cfg.TRAINER.NAME} needs a trained model to test: give its folder as --model-dir.")
         path = find_checkpoint(directory, self.model_name, epoch)
         checkpoint = load_checkpoint(path)
-        if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
-            raise ValueError(f"{path} is no checkpoint of a method: it has no state_dict.")
         try:
+            state = self.read_checkpoint(checkpoint)
             told = self.compare_classes(checkpoint.get("classnames"))
             known = self.known_classes or not self.learner.serves_other_classes
-            self.learner.load_state_dict(strip_module_prefix(checkpoint["state_dict"]), known_classes=known)
+            self.learner.load_state_dict(state, known_classes=known)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
         self.epoch_loaded = checkpoint.get("epoch", epoch)
         print(f"Loaded {self.model_name} from {path} (epoch {self.epoch_loaded})")
         if told:
             print(told)
+
+    def read_checkpoint(self, content: Any) -> dict[str, Tensor]:
+        """The learner's tensors in what a checkpoint file holds.
+
+        Raises:
+            ValueError: it holds no state dict.
+        """
+        if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
+            raise ValueError("it is no checkpoint of a method: it has no state_dict.")
+        return strip_module_prefix(content["state_dict"])
 
     def compare_classes(self, trained: list[str] | None) -> str:
         """What it means that a model of these classes is tested on the run's; "" if nothing, or if they are not known.
