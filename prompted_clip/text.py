@@ -30,7 +30,7 @@ class TextTransformer(nn.Module):
     """CLIP's causal text tower on packed class prompts (see `ClassPrompts`).
 
     Context tokens enter before the positional embedding is added; deep prompts replace the rows of the context before
-    blocks 1 … J−1, without positional embedding (MaPLe, section 3.1).
+    blocks 1 … J−1, without positional embedding (MaPLe, section 3.1). Late tokens stand behind start-of-text.
     """
 
     def __init__(
@@ -78,7 +78,8 @@ class TextTransformer(nn.Module):
             read_prompts: give the rows of the prompts too.
 
         Returns:
-            (C, d) features in the order of the class names, or (B, C, d) for prompts per image; not normalised.
+            (C, d) features in the order of the class names, or (B, C, d) for prompts per image; not normalised; and
+            the rows that were asked for.
 
         Raises:
             ValueError: prompts or adapters that do not fit the class prompts or the tower.
