@@ -104,6 +104,18 @@ class Prompts:
     text_late: LateTokens | None = None
     vision_late: LateTokens | None = None
 
+    @property
+    def n_images(self) -> int | None:
+        """B of text prompts per image; None for others."""
+        return self._leading()[0] if self.text_axis == "image" else None
+
+    def _leading(self) -> list[int]:
+        """Lengths of the leading axes that text prompts have."""
+        parts = [self.text, *self.text_deep]
+        if self.text_axis == "image" and self.text_late is not None:  # late tokens do not differ by class
+            parts += [self.text_late.tokens, *self.text_late.deep]
+        return [len(part) for part in parts if part is not None and part.dim() == 3]
+
     def of_classes(self, members: Sequence[int]) -> Prompts:
         """The prompts of some of the classes."""
         if self.text_axis != "class":
@@ -137,15 +149,12 @@ class Prompts:
         if len(self.text_deep) >= layers:
             raise ValueError(f"Text prompt depth {len(self.text_deep) + 1} is above the text tower's {layers} layers.")
         _check_keep("deep text prompts", self.text_keep, len(self.text_deep))
-        leading = [len(p) for p in (self.text, *self.text_deep) if p is not None and p.dim() == 3]
-        late = self.text_late
+        leading = self._leading()
         if axis == "class" and leading and shared_slots and n_classes > 1:
             raise ValueError(
                 "The text prompts differ by class, but context slots lie in the prefix that all classes share: make the"
                 " class prompts with per_class=True."
             )
-        if axis == "image" and late is not None and late.tokens.dim() == 3:
-            leading.append(len(late.tokens))
         if axis != "shared" and not leading and self.text is None:
             raise ValueError(f"text_axis is {axis!r}, but no text prompts have that axis.")
         tail = (n_ctx, width)
@@ -155,8 +164,8 @@ class Prompts:
                 has_axis = axis != "shared" and (prompts.dim() == 3 or not leading)
                 what = f"text prompts of layer {k}" if k else "text prompts"
                 _check_shape(what, prompts, (size, *tail) if has_axis else tail)
-        if late is not None:
-            late.check("text", width=width, layers=layers, n_images=leading[0] if axis == "image" else None)
+        if self.text_late is not None:
+            self.text_late.check("text", width=width, layers=layers, n_images=self.n_images)
 
     def check_vision(self, *, width: int, layers: int, n_images: int) -> None:
         """Check the vision part against a vision transformer and a batch.
@@ -242,9 +251,7 @@ def _check_shape(what: str, tensor: Tensor, expected: tuple[int | str, ...]) -> 
 def _check_keep(what: str, keep: float | Sequence[float], n: int) -> None:
     shares = keep if isinstance(keep, Sequence) else [keep] * n
     if len(shares) != n:
-        raise ValueError(
-            f"{len(shares)} shares to keep were given for the {n} {what}: expected one each, or one number."
-        )
+        raise ValueError(f"The {n} {what} have {len(shares)} shares to keep: expected one each, or one number.")
     for share in shares:
         if not 0 <= share <= 1:
             raise ValueError(f"The {what} keep a share of {share}: expected a number from 0 to 1.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +30,7 @@ class TextTransformer(nn.Module):
     """CLIP's causal text tower on packed class prompts (see `ClassPrompts`).
 
     Context tokens enter before the positional embedding is added; deep prompts replace the rows of the context before
-    blocks 1 … J−1, without positional embedding (MaPLe, section 3.1).
+    blocks 1 … J−1, without positional embedding (arXiv 2210.03117, section 3.1). Late tokens stand behind start-of-text.
     """
 
     def __init__(
@@ -77,7 +78,8 @@ class TextTransformer(nn.Module):
             read_prompts: give the rows of the prompts too.
 
         Returns:
-            (C, d) features in the order of the class names, or (B, C, d) for prompts per image; not normalised.
+            (C, d) features in the order of the class names, or (B, C, d) for prompts per image; not normalised; and
+            the rows that were asked for.
 
         Raises:
             ValueError: prompts or adapters that do not fit the class prompts or the tower.
@@ -108,9 +110,8 @@ class TextTransformer(nn.Module):
         else:
             features, context, late = run(classes.token_ids, classes, prompts, adapters, read_prompts)
         assert features is not None
-        if prompts.text_axis != "image":
-            features, context, late = features[0], _first(context), _first(late)
-        return TowerOutput(features, context, late)
+        n = prompts.n_images
+        return TowerOutput(_of_images(features, n), _of_images(context, n), _of_images(late, n))
 
     def _encode(
         self, _: Tensor, classes: ClassPrompts, prompts: Prompts, adapters: Adapters, read_prompts: bool
@@ -177,8 +178,11 @@ def _context_rows(classes: ClassPrompts) -> Tensor:
     return torch.where(rows[0] < classes.prefix_length, rows[0], rows)  # shared ones are written down for class 0
 
 
-def _first(rows: Tensor | None) -> Tensor | None:
-    return None if rows is None else rows[0]
+def _of_images(rows: Any, n: int | None) -> Any:
+    """(N or 1, …) → (N, …), or without that axis for None; None stays None."""
+    if rows is None or len(rows) == n:
+        return rows
+    return rows[0] if n is None else rows.expand(n, *rows.shape[1:])  # all that differs by image was kept out
 
 
 def _join(parts: Sequence[Tensor | None], order: Tensor) -> Tensor | None:

@@ -55,6 +55,36 @@ def test_packing_by_hand():
     assert packed.read_mask.int().tolist() == [[[[1, 1, 1, 1, 1, 0, 0], [1, 1, 0, 0, 0, 1, 1]]]]
 
 
+def test_inserting_rows_by_hand():
+    """`test_packing_by_hand` with two more rows behind the start: everything after them sees them, in its own place."""
+    packed = pack([[9, -1, 8, 7], [9, -1, 5, 6, 7]], n_ctx=1).insert(2)
+    assert (packed.prefix_length, packed.suffix_lengths) == (4, [2, 3])
+    assert packed.token_ids.tolist() == [9, 0, 0, 0, 5, 6, 7, 8, 7]
+    assert packed.positions.tolist() == [0, 0, 0, 1, 2, 3, 4, 2, 3]
+    assert (packed.eos_rows.tolist(), packed.slot_rows.tolist()) == ([8, 6], [3])
+    assert packed.mask.int().tolist() == [
+        [
+            [
+                [1, 1, 1, 1, 1, 0, 0, 0, 0],
+                [1, 1, 1, 1, 1, 1, 0, 0, 0],
+                [1, 1, 1, 1, 1, 1, 1, 0, 0],
+                [1, 1, 1, 1, 0, 0, 0, 1, 0],
+                [1, 1, 1, 1, 0, 0, 0, 1, 1],
+            ]
+        ]
+    ]
+    assert packed.read_mask.int().tolist() == [[[[1, 1, 1, 1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 0, 0, 0, 1, 1]]]]
+
+
+@pytest.mark.parametrize(
+    "options, shared",
+    [({}, True), ({"per_class": True}, False), ({"position": "front"}, False), ({"position": "middle"}, True)],
+)
+def test_whether_a_slot_is_shared(options, shared):
+    assert class_prompts(["cat", "dog"], context_length=12, n_ctx=2, **options).shared_slots == shared
+    assert not class_prompts(["cat", "dog"], context_length=12).shared_slots
+
+
 @settings(max_examples=50, deadline=None)
 @given(lengths=st.lists(st.integers(1, 30), min_size=1, max_size=200))
 def test_windows_hold_every_class_once(lengths):
