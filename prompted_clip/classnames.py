@@ -60,7 +60,7 @@ def readable_prompt(row: Sequence[int], name: str = "") -> str:
         else:
             pieces.append(tokenizer().decode(body[i:stop]).strip())
         i = stop
-    return re.sub(r" (?=[.,;:!?)])", "", " ".join(pieces))
+    return re.sub(r"(?<=[\w\]]) (?=[.,;:!?)])", "", " ".join(pieces))
 
 
 #: Rows of a window to choose from: fewer cost more calls, more cost scores that the mask throws away (by measurement).

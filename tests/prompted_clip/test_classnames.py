@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prompted_clip import class_prompts, encode_words, text_prompts
-from prompted_clip.classnames import fill_windows, pack, tokenizer
+from prompted_clip.classnames import fill_windows, pack, readable_prompt, tokenizer
 
 SOS = tokenizer().encoder["<|startoftext|>"]
 EOS = tokenizer().encoder["<|endoftext|>"]
@@ -152,3 +152,31 @@ def test_names_that_cannot_be_prompts(names, options, message):
 def test_texts_are_required():
     with pytest.raises(ValueError, match="No texts"):
         text_prompts([], context_length=12)
+
+
+@pytest.mark.parametrize(
+    "options, expected",
+    [
+        ({"n_ctx": 2, "frozen_tokens": encode_words("of a")}, "[V1] [V2] of a red Fox 7-20."),
+        ({"n_ctx": 4, "position": "front"}, "red Fox 7-20 [V1] [V2] [V3] [V4]."),
+        ({"n_ctx": 5, "position": "middle"}, "[V1] [V2] red Fox 7-20 [V3] [V4] [V5]."),
+        ({"n_ctx": 16}, "[V1] … [V16] red Fox 7-20."),
+        ({}, "red Fox 7-20."),
+    ],
+)
+def test_prompts_as_they_read(options, expected):
+    (row,) = class_prompts(["red_Fox 7-20"], context_length=40, **options).rows
+    assert readable_prompt(row, "red_Fox 7-20") == expected
+    assert readable_prompt(row) == expected.replace("red Fox 7-20", "red fox 7 - 2 0")
+
+
+TEXTS = st.lists(st.sampled_from(["cat", "Dog", "don't", "(big)", "7-20", ".", ",", "x.", ")", "é", "_"]), min_size=1)
+
+
+@settings(deadline=None)
+@given(before=TEXTS, name=TEXTS, after=TEXTS)
+def test_what_is_shown_is_what_is_encoded(before, name, after):
+    before, name, after = (" ".join(words[:6]) for words in (before, name, after))
+    (row,) = text_prompts([f"{before} {name} {after}"], context_length=77).rows
+    assert encode_words(readable_prompt(row, name)) == list(row[1:-1])
+    assert encode_words(readable_prompt(row)) == list(row[1:-1])

@@ -7,6 +7,7 @@ import pytest
 import datasets
 import trainers
 from dassl.config import get_cfg_default
+from tests.datasets.miniatures import write_images, write_lines
 from tests.stubs import random_clip, save_state_dict
 from train import HERE
 
@@ -43,6 +44,19 @@ def house(tmp_path):
         else:
             shutil.copy(source, copy / name)
     return copy
+
+
+@pytest.fixture
+def own(tmp_path):
+    """own(*class names) → KEY VALUE pairs for a dataset Folder of small images with these names, equal ones allowed."""
+
+    def make(*names):
+        folder = tmp_path / f"own{len(list(tmp_path.glob('own*')))}"
+        write_images(folder, [f"{i:02d}/{k}.jpg" for i in range(len(names)) for k in range(4)])
+        write_lines(folder / "classnames.txt", [f"{i:02d} {name}" for i, name in enumerate(names)])
+        return ["DATASET.NAME", "Folder", "DATASET.PATH", str(folder), "DATASET.SUBSAMPLE_CLASSES", "all"]
+
+    return make
 
 
 @pytest.fixture
