@@ -10,10 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from prompted_clip.adapters import Adapters
 from prompted_clip.classnames import ClassPrompts, tokenizer
 from prompted_clip.open_clip_weights import OPEN_CLIP, OpenClipModel
 from prompted_clip.precision import Precision, resolve_precision
-from prompted_clip.prompts import Prompts
+from prompted_clip.prompts import Prompts, TowerOutput
 from prompted_clip.text import TextTransformer
 from prompted_clip.vision import ResNetEncoder, VisionTransformer
 from prompted_clip.weights import find_weights, read_state_dict
@@ -204,19 +205,51 @@ class Backbone(nn.Module):
         self.text.compile(mode=mode)
         self._compiled = True
 
-    def encode_image(self, images: Tensor, prompts: Prompts | None = None) -> Tensor:
+    def encode_image(self, images: Tensor, prompts: Prompts | None = None, adapters: Adapters | None = None) -> Tensor:
         """(B, 3, H, W) normalised images → (B, d) features, not normalised, at least float32."""
-        return self._own(self.visual(images, prompts))
+        return self._own(self.visual(images, prompts, adapters).features)
 
     def encode_text(
-        self, classes: ClassPrompts, prompts: Prompts | None = None, *, chunk: int = 0, recompute: bool = False
+        self,
+        classes: ClassPrompts,
+        prompts: Prompts | None = None,
+        adapters: Adapters | None = None,
+        *,
+        chunk: int = 0,
+        recompute: bool = False,
     ) -> Tensor:
         """Class prompts → (C, d) features, or (B, C, d) with prompts per image; see `TextTransformer.forward`."""
-        return self._own(self.text(classes, prompts, chunk=chunk, recompute=recompute))
+        return self._own(self.text(classes, prompts, adapters, chunk=chunk, recompute=recompute).features)
+
+    def read_image(
+        self,
+        images: Tensor,
+        prompts: Prompts | None = None,
+        adapters: Adapters | None = None,
+        *,
+        patches: bool = False,
+    ) -> TowerOutput:
+        """`encode_image`'s features with the rows of the prompts, and of the patches if asked for."""
+        return self._own_all(self.visual(images, prompts, adapters, read_prompts=True, read_patches=patches))
+
+    def read_text(
+        self,
+        classes: ClassPrompts,
+        prompts: Prompts | None = None,
+        adapters: Adapters | None = None,
+        *,
+        chunk: int = 0,
+        recompute: bool = False,
+    ) -> TowerOutput:
+        """`encode_text`'s features with the rows of the prompts."""
+        return self._own_all(self.text(classes, prompts, adapters, chunk=chunk, recompute=recompute, read_prompts=True))
 
     def _own(self, features: Tensor) -> Tensor:
         """The features in the output type, in memory that a later replay of a CUDA graph does not write to."""
         return features.to(self.precision.output, copy=self._compiled)
+
+    def _own_all(self, output: TowerOutput) -> TowerOutput:
+        return TowerOutput(self._own(output.features), *(p if p is None else self._own(p) for p in output[1:]))
 
     def logits(self, image_features: Tensor, text_features: Tensor) -> Tensor:
         """exp(logit_scale) · cos(image, text): (B, d) and (C, d) or (B, C, d) → (B, C)."""

@@ -87,6 +87,11 @@ class ClassPrompts:
         """Tokens of each class after the prefix."""
         return [len(row) - self.prefix_length for row in self.rows]
 
+    @property
+    def shared_slots(self) -> bool:
+        """Whether a context slot lies in the shared prefix."""
+        return any(token < 0 for token in self.rows[0][: self.prefix_length])
+
     def to(self, device: torch.device | str) -> ClassPrompts:
         """The same prompts with their index tensors on a device."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -107,6 +112,27 @@ class ClassPrompts:
                 (g, pack([self.rows[i] for i in g], self.n_ctx, self.prefix_length).to(device)) for g in groups
             ]
         return self._chunks[size]
+
+    def insert(self, n: int) -> ClassPrompts:
+        """The same prompts with n more rows behind start-of-text, shared by all classes and seen by all that follows.
+
+        What a row stands for does not change: positions stay, and the new rows have neither token nor position (0).
+        """
+
+        def longer(values: Tensor) -> Tensor:
+            return torch.cat([values[:1], values.new_zeros(n), values[1:]])
+
+        return replace(
+            self,
+            token_ids=longer(self.token_ids),
+            positions=longer(self.positions),
+            slot_rows=self.slot_rows + n,
+            prefix_length=self.prefix_length + n,
+            mask=F.pad(self.mask, (n, 0), value=True),
+            eos_rows=self.eos_rows + n,
+            read_mask=F.pad(self.read_mask, (n, 0), value=True),
+            rows=tuple((*row[:1], *[0] * n, *row[1:]) for row in self.rows),
+        )
 
     @cached_property
     def _chunks(self) -> dict[int, list[tuple[list[int], ClassPrompts]]]:

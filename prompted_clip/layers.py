@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from prompted_clip.adapters import NOTHING, BlockAdapter, wide
 from prompted_clip.precision import Precision
 
 #: QuickGELU is x · sigmoid(1.702 x), which is silu(1.702 x) / 1.702.
@@ -116,6 +117,21 @@ class _QuickGeluMlp(torch.autograd.Function):
         return product(grad, w1.t()), None, None, None, None
 
 
+class _ScaledProduct(torch.autograd.Function):
+    """α · x Wᵀ + β · b on (rows, D) whose gradient goes to x alone."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, alpha: float, beta: float) -> Tensor:
+        ctx.save_for_backward(weight)
+        ctx.alpha = alpha
+        return scaled_product(x, weight, bias, alpha=alpha, beta=beta)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        (weight,) = ctx.saved_tensors
+        return ctx.alpha * product(grad_outputs[0], weight.t()), None, None, None, None
+
+
 class Mlp(nn.Module):
     """The feed-forward part of a block, wider inside."""
 
@@ -125,12 +141,23 @@ class Mlp(nn.Module):
         self.c_proj = FrozenLinear(mlp_width, width)
         self.activation = activation
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, adapter: BlockAdapter = NOTHING) -> Tensor:
         if self.activation == "gelu":
-            return self.c_proj(F.gelu(self.c_fc(x)))
+            hidden = F.gelu(adapter.add("fc", self.c_fc(x), x))
+            return adapter.add("proj", self.c_proj(hidden), hidden)
         rows = x.reshape(-1, x.shape[-1])
         weights = (self.c_fc.weight, self.c_fc.bias, self.c_proj.weight, self.c_proj.bias)
+        if adapter.has("fc", "proj"):
+            return _adapted_quick_gelu(rows, *weights, adapter).view(x.shape)
         return _QuickGeluMlp.apply(rows, *weights).view(x.shape)
+
+
+def _adapted_quick_gelu(x: Tensor, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor, adapter: BlockAdapter) -> Tensor:
+    """`_QuickGeluMlp` in its own steps (the same numbers), so that something can be added between them."""
+    scaled = _ScaledProduct.apply(x, w1, b1, QUICK_GELU_SLOPE, QUICK_GELU_SLOPE)
+    activated = F.silu(adapter.add("fc", scaled, x, QUICK_GELU_SLOPE))
+    out = _ScaledProduct.apply(activated, w2, b2, 1 / QUICK_GELU_SLOPE, 1.0)
+    return adapter.add("proj", out, wide(activated) / QUICK_GELU_SLOPE) if adapter.has("proj") else out
 
 
 class Attention(nn.Module):
@@ -144,23 +171,29 @@ class Attention(nn.Module):
         self.heads = heads
         self.width = width
 
-    def qkv(self, x: Tensor) -> Tensor:
+    def qkv(self, x: Tensor, adapter: BlockAdapter = NOTHING) -> Tensor:
         """(…, D) → (…, 3, heads, D / heads)."""
-        return self._project(x, 0, 3)
+        return self._project(x, 0, 3, adapter)
 
-    def query(self, x: Tensor) -> Tensor:
+    def query(self, x: Tensor, adapter: BlockAdapter = NOTHING) -> Tensor:
         """(…, D) → (…, heads, D / heads), queries alone."""
-        return self._project(x, 0, 1).squeeze(-3)
+        return self._project(x, 0, 1, adapter).squeeze(-3)
 
-    def keys_values(self, x: Tensor) -> Tensor:
+    def keys_values(self, x: Tensor, adapter: BlockAdapter = NOTHING) -> Tensor:
         """(…, D) → (…, 2, heads, D / heads), keys and values alone."""
-        return self._project(x, 1, 3)
+        return self._project(x, 1, 3, adapter)
 
-    def _project(self, x: Tensor, first: int, last: int) -> Tensor:
+    def _project(self, x: Tensor, first: int, last: int, adapter: BlockAdapter) -> Tensor:
         rows = slice(first * self.width, last * self.width)
         out = frozen_linear(x, self.in_proj_weight[rows], self.in_proj_bias[rows])
         if out.device.type == "cpu":  # its attention in 16 bits is slower than in 32, and less exact
             out = out.to(torch.promote_types(out.dtype, torch.float32))
+        names = "qkv"[first:last]
+        if adapter.has(*names):
+            x = wide(x)  # once for all
+            parts = out.unflatten(-1, (last - first, self.width)).unbind(-2)
+            parts = [adapter.add(name, part, x) for name, part in zip(names, parts, strict=True)]
+            out = torch.cat(parts, dim=-1)
         return out.unflatten(-1, (last - first, self.heads, -1))
 
 
@@ -181,18 +214,26 @@ class Block(nn.Module):
         self.ln_2 = FrozenLayerNorm(width)
         self.mlp = Mlp(width, mlp_width, activation)
 
-    def forward(self, x: Tensor, attend: Callable[[Tensor], Tensor]) -> Tensor:
+    def forward(self, x: Tensor, attend: Callable[[Tensor], Tensor], adapter: BlockAdapter = NOTHING) -> Tensor:
         """All rows through the block.
 
         Args:
             x: (…, D) residual stream.
             attend: (…, 3, heads, D / heads) queries, keys, values → (…, D).
+            adapter: what is added on the way.
         """
-        qkv = self.attn.qkv(self._cast(self.ln_1(x)))
-        return self._feed_forward(x + self.attn.out_proj(self._cast(attend(qkv))).to(x.dtype))
+        normed = self.ln_1(x)
+        branch = adapter.beside(normed)
+        qkv = self.attn.qkv(self._cast(normed), adapter)
+        del normed  # large, and not needed any more
+        return self._finish(x + self._out(attend(qkv), adapter).to(x.dtype), branch, adapter)
 
     def readout(
-        self, x: Tensor, pick: Callable[[Tensor], Tensor], attend: Callable[[Tensor, Tensor], Tensor]
+        self,
+        x: Tensor,
+        pick: Callable[[Tensor], Tensor],
+        attend: Callable[[Tensor, Tensor], Tensor],
+        adapter: BlockAdapter = NOTHING,
     ) -> Tensor:
         """The block's output in the rows that are read from it, which is all that the last block has to compute.
 
@@ -200,13 +241,22 @@ class Block(nn.Module):
             x: (…, L, D) residual stream.
             pick: (…, L, D) → (…, R, D), the rows to read.
             attend: queries (…, R, heads, D / heads), keys and values (…, L, 2, heads, D / heads) → (…, R, D).
+            adapter: what is added on the way.
         """
-        normed = self._cast(self.ln_1(x))
-        attended = attend(self.attn.query(pick(normed)), self.attn.keys_values(normed))
-        return self._feed_forward(pick(x) + self.attn.out_proj(self._cast(attended)).to(x.dtype))
+        normed = self.ln_1(x)
+        branch = None if adapter.branch is None else adapter.beside(pick(normed))
+        normed = self._cast(normed)
+        attended = attend(self.attn.query(pick(normed), adapter), self.attn.keys_values(normed, adapter))
+        return self._finish(pick(x) + self._out(attended, adapter).to(x.dtype), branch, adapter)
 
-    def _feed_forward(self, x: Tensor) -> Tensor:
-        return x + self.mlp(self._cast(self.ln_2(x))).to(x.dtype)
+    def _out(self, attended: Tensor, adapter: BlockAdapter) -> Tensor:
+        attended = self._cast(attended)
+        return adapter.add("out", self.attn.out_proj(attended), attended)
+
+    def _finish(self, x: Tensor, branch: Tensor | None, adapter: BlockAdapter) -> Tensor:
+        """Behind attention: the MLP, and what comes from beside the block."""
+        x = x + self.mlp(self._cast(self.ln_2(x)), adapter).to(x.dtype)
+        return x if branch is None else x + branch
 
     def _cast(self, x: Tensor) -> Tensor:
         return x.to(self.attn.in_proj_weight.dtype)

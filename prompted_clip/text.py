@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from prompted_clip.adapters import NOTHING, Adapters
 from prompted_clip.attention import attend, read_out
 from prompted_clip.classnames import ClassPrompts
 from prompted_clip.layers import FrozenLayerNorm, Transformer, cast_tower, frozen_parameter
 from prompted_clip.precision import Precision
-from prompted_clip.prompts import Prompts
+from prompted_clip.prompts import Prompts, TextAxis, TowerOutput, blend, deep_prompts
 
 
 class TokenEmbedding(nn.Module):
@@ -56,74 +57,131 @@ class TextTransformer(nn.Module):
         cast_tower(self, precision)
 
     def forward(
-        self, classes: ClassPrompts, prompts: Prompts | None = None, *, chunk: int = 0, recompute: bool = False
-    ) -> Tensor:
+        self,
+        classes: ClassPrompts,
+        prompts: Prompts | None = None,
+        adapters: Adapters | None = None,
+        *,
+        chunk: int = 0,
+        recompute: bool = False,
+        read_prompts: bool = False,
+    ) -> TowerOutput:
         """Encode class prompts.
 
         Args:
             classes: C packed class prompts, on the encoder's device.
             prompts: text prompts that fill the context slots; None where there are no slots.
+            adapters: what is added inside the blocks.
             chunk: classes per pass, 0 for all at once. The result is the same; memory is not.
             recompute: keep no activations, compute each pass again in the backward pass.
+            read_prompts: give the rows of the prompts too.
 
         Returns:
             (C, d) features in the order of the class names, or (B, C, d) for prompts per image; not normalised.
 
         Raises:
-            ValueError: prompts that do not fit the class prompts or the tower.
+            ValueError: prompts or adapters that do not fit the class prompts or the tower.
         """
-        prompts = prompts or Prompts()
+        prompts, adapters = prompts or Prompts(), adapters or Adapters()
+        layers = len(self.transformer.blocks)
         prompts.check_text(
             width=self.width,
-            layers=len(self.transformer.blocks),
+            layers=layers,
             n_ctx=classes.n_ctx,
             n_classes=classes.n_classes,
+            shared_slots=classes.shared_slots,
         )
-        run: Callable[..., Tensor] = self._encode
+        adapters.check("text", layers=layers)
+        read_prompts = read_prompts and (classes.n_ctx > 0 or prompts.text_late is not None)
+        run: Callable[..., tuple[Tensor | None, ...]] = self._encode
         if recompute and torch.is_grad_enabled():
             run = partial(checkpoint, self._encode, use_reentrant=False)
-        deep = tuple(prompts.text_deep)
         if 0 < chunk < classes.n_classes:
             groups = classes.chunks(chunk)
             members = torch.tensor([i for group, _ in groups for i in group], device=classes.token_ids.device)
-            features = torch.cat(
-                [run(part, self._context(prompts, group), *deep) for group, part in groups], dim=1
-            ).index_select(1, torch.argsort(members))
+            order = torch.argsort(members)
+            parts = [
+                run(part.token_ids, part, prompts.of_classes(group), adapters, read_prompts) for group, part in groups
+            ]
+            features, context = (_join(column, order) for column in list(zip(*parts, strict=True))[:2])
+            late = parts[0][2]  # the same for all classes
         else:
-            features = run(classes, self._context(prompts, None), *deep)
-        return features if prompts.text_axis == "image" else features[0]
+            features, context, late = run(classes.token_ids, classes, prompts, adapters, read_prompts)
+        assert features is not None
+        if prompts.text_axis != "image":
+            features, context, late = features[0], _first(context), _first(late)
+        return TowerOutput(features, context, late)
 
-    @staticmethod
-    def _context(prompts: Prompts, group: list[int] | None) -> Tensor | None:
-        """The shallow prompts as (N, C or 1, b, d_l), N images or 1, for a group of classes (None: all)."""
-        text = prompts.text
-        if text is None:
-            return None
-        if prompts.text_axis == "class":
-            return text[None] if group is None else text[None, group]
-        return text[:, None] if prompts.text_axis == "image" else text[None, None]
+    def _encode(
+        self, _: Tensor, classes: ClassPrompts, prompts: Prompts, adapters: Adapters, read_prompts: bool
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """(N, C, d) features of all classes at once, N images or 1; the rows of context and late tokens if asked for.
 
-    def _encode(self, classes: ClassPrompts, context: Tensor | None, *deep: Tensor) -> Tensor:
-        """(N, C, d) features of all classes at once."""
-        x = self._embed(classes, context)  # (N, P + G · W, d_l)
-        blocks = self.transformer.blocks
+        The first argument tells `checkpoint` on which device random numbers are drawn: it looks at tensors only.
+        """
+        x = self._embed(classes, prompts)  # (N, P + G · W, d_l)
+        blocks, late = self.transformer.blocks, prompts.text_late
         for k, block in enumerate(blocks):
-            if 1 <= k <= len(deep):
-                rows = deep[k - 1].to(x.dtype)[classes.slot_tokens]
-                x = x.index_copy(1, classes.slot_rows, rows.expand(len(x), -1, -1))
-            if k < len(blocks) - 1:
-                x = block(x, partial(attend, classes))
+            deep, keep = deep_prompts(prompts.text_deep, prompts.text_keep, k)
+            if deep is not None:
+                tokens = _slot_tokens(classes, deep, prompts.text_axis).to(x.dtype)
+                x = _fill(x, classes, tokens, keep)
+            if late is not None:
+                x = late.enter(x, k, 1)
+                if k == late.start:
+                    classes = classes.insert(late.n_tokens)
+            adapter = adapters.text.get(k, NOTHING)
+            if k < len(blocks) - 1 or read_prompts:
+                x = block(x, partial(attend, classes), adapter)
             else:
-                x = block.readout(x, lambda rows: rows.index_select(1, classes.eos_rows), partial(read_out, classes))
-        return self.ln_final(x) @ self.text_projection
+                pick = partial(torch.index_select, dim=1, index=classes.eos_rows)
+                x = block.readout(x, pick, partial(read_out, classes), adapter)
+        if not read_prompts:
+            return self.ln_final(x) @ self.text_projection, None, None
+        features = self.ln_final(x.index_select(1, classes.eos_rows)) @ self.text_projection
+        context = self.ln_final(x[:, _context_rows(classes)]) if classes.n_ctx else None
+        return features, context, self.ln_final(x[:, 1 : 1 + late.n_tokens]) if late is not None else None
 
-    def _embed(self, classes: ClassPrompts, context: Tensor | None) -> Tensor:
+    def _embed(self, classes: ClassPrompts, prompts: Prompts) -> Tensor:
         with torch.no_grad():
             positions = self.positional_embedding[classes.positions]
             x = (self.token_embedding.weight[classes.token_ids] + positions)[None]
-        if context is None:
+        if prompts.text is None:
             return x
-        owner = classes.slot_classes if context.shape[1] > 1 else torch.zeros_like(classes.slot_classes)
-        tokens = context[:, owner, classes.slot_tokens].to(x.dtype)  # (N, S, d_l)
-        tokens = tokens + positions[classes.slot_rows]
-        return x.expand(len(tokens), -1, -1).index_copy(1, classes.slot_rows, tokens)
+        tokens = _slot_tokens(classes, prompts.text, prompts.text_axis).to(x.dtype)
+        return _fill(x, classes, tokens + positions[classes.slot_rows])
+
+
+def _slot_tokens(classes: ClassPrompts, prompts: Tensor, axis: TextAxis) -> Tensor:
+    """What stands in each slot, (N, S, d_l)."""
+    if prompts.dim() == 2:
+        return prompts[classes.slot_tokens][None]
+    if axis == "class":
+        return prompts[classes.slot_classes, classes.slot_tokens][None]
+    return prompts[:, classes.slot_tokens]
+
+
+def _fill(x: Tensor, classes: ClassPrompts, tokens: Tensor, keep: float = 0.0) -> Tensor:
+    """(N or 1, R, d_l) with the rows of the slots replaced by (N or 1, S, d_l)."""
+    n = max(len(x), len(tokens))
+    x = x.expand(n, -1, -1)
+    if keep:
+        tokens = blend(tokens, x.index_select(1, classes.slot_rows), keep)
+    return x.index_copy(1, classes.slot_rows, tokens.expand(n, -1, -1))
+
+
+def _context_rows(classes: ClassPrompts) -> Tensor:
+    """(C, b) the row of each class's context tokens."""
+    rows = classes.slot_rows.new_zeros(classes.n_classes, classes.n_ctx)
+    rows[classes.slot_classes, classes.slot_tokens] = classes.slot_rows
+    return torch.where(rows[0] < classes.prefix_length, rows[0], rows)  # shared ones are written down for class 0
+
+
+def _first(rows: Tensor | None) -> Tensor | None:
+    return None if rows is None else rows[0]
+
+
+def _join(parts: Sequence[Tensor | None], order: Tensor) -> Tensor | None:
+    """(N, classes, …) of every group → (N, C, …), in the classes' order."""
+    known = [part for part in parts if part is not None]
+    return torch.cat(known, dim=1).index_select(1, order) if known else None

@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from prompted_clip.adapters import NOTHING, Adapters
 from prompted_clip.layers import FrozenLayerNorm, Transformer, cast_tower, frozen_parameter
 from prompted_clip.precision import Precision
-from prompted_clip.prompts import Prompts
+from prompted_clip.prompts import Prompts, TowerOutput, deep_prompts, splice
 
 
 class VisionTransformer(nn.Module):
@@ -44,35 +45,72 @@ class VisionTransformer(nn.Module):
     def cast(self, precision: Precision) -> None:
         cast_tower(self, precision)
 
-    def forward(self, images: Tensor, prompts: Prompts | None = None) -> Tensor:
+    def forward(
+        self,
+        images: Tensor,
+        prompts: Prompts | None = None,
+        adapters: Adapters | None = None,
+        *,
+        read_prompts: bool = False,
+        read_patches: bool = False,
+    ) -> TowerOutput:
         """Encode images.
 
         Args:
             images: (B, 3, H, W), normalised.
             prompts: vision prompts; None for plain CLIP.
+            adapters: what is added inside the blocks.
+            read_prompts: give the rows of the prompts too.
+            read_patches: give the rows of the patches too.
 
         Returns:
-            (B, d) features, not normalised.
+            (B, d) features, not normalised, and the rows that were asked for.
 
         Raises:
-            ValueError: images of another size than the backbone's, or prompts that do not fit it.
+            ValueError: images of another size than the backbone's, or prompts or adapters that do not fit it.
         """
-        prompts = prompts or Prompts()
+        prompts, adapters = prompts or Prompts(), adapters or Adapters()
         blocks = self.transformer.blocks
         prompts.check_vision(width=self.width, layers=len(blocks), n_images=len(images))
+        adapters.check("vision", layers=len(blocks))
+        read_prompts = read_prompts and (prompts.vision is not None or prompts.vision_late is not None)
         x = self._embed(images)  # (B, 1 + patches, d_v)
         n_tokens = x.shape[1]
         if prompts.vision is not None:
             x = torch.cat([x, _rows(prompts.vision, x)], dim=1)  # (B, 1 + patches + b_v, d_v)
+        end = x.shape[1]
         x = self.ln_pre(x)
+
+        def pick(rows: Tensor) -> Tensor:
+            """The class token, and what is asked for besides."""
+            parts = [rows[:, : n_tokens if read_patches else 1]]
+            if read_prompts:
+                parts.append(rows[:, n_tokens:])
+            return torch.cat(parts, dim=1) if read_prompts else parts[0]
+
         for k, block in enumerate(blocks):
-            if 1 <= k <= len(prompts.vision_deep):
-                x = torch.cat([x[:, :n_tokens], _rows(prompts.vision_deep[k - 1], x)], dim=1)
+            deep, keep = deep_prompts(prompts.vision_deep, prompts.vision_keep, k)
+            if deep is not None:
+                x = splice(x, deep, n_tokens, end, keep)
+            if prompts.vision_late is not None:
+                x = prompts.vision_late.enter(x, k, end)
+            adapter = adapters.vision.get(k, NOTHING)
             if k < len(blocks) - 1:
-                x = block(x, _attend)
+                x = block(x, _attend, adapter)
             else:
-                x = block.readout(x, lambda rows: rows[:, :1], _attend_readout)
-        return self.ln_post(x[:, 0]) @ self.proj
+                x = block.readout(x, pick, _attend_readout, adapter)
+        if not (read_prompts or read_patches):
+            return TowerOutput(self.ln_post(x[:, 0]) @ self.proj)
+        x = self.ln_post(x)
+        features, rest = x[:, 0] @ self.proj, x[:, 1:]
+        patches = shallow = late = None
+        if read_patches:
+            patches, rest = rest[:, : n_tokens - 1] @ self.proj, rest[:, n_tokens - 1 :]
+        if read_prompts and prompts.vision is not None:
+            shallow = rest[:, : end - n_tokens]
+        if read_prompts and prompts.vision_late is not None:
+            late = rest[:, end - n_tokens :]
+        return TowerOutput(features, shallow, late, patches)
 
     def _embed(self, images: Tensor) -> Tensor:
         _check_size(images, self.resolution)
@@ -129,13 +167,29 @@ class ResNetEncoder(nn.Module):
         return super().train(False)
 
     @torch.no_grad()
-    def forward(self, images: Tensor, prompts: Prompts | None = None) -> Tensor:
-        """(B, 3, H, W) → (B, d) features, not normalised.
+    def forward(
+        self,
+        images: Tensor,
+        prompts: Prompts | None = None,
+        adapters: Adapters | None = None,
+        *,
+        read_prompts: bool = False,
+        read_patches: bool = False,
+    ) -> TowerOutput:
+        """(B, 3, H, W) → (B, d) features, not normalised; there are no rows of prompts, and those of patches are not
+        to be had.
 
         Raises:
-            ValueError: images of another size than the backbone's, or vision prompts.
+            ValueError: images of another size than the backbone's, vision prompts or adapters, or patches asked for.
         """
-        if prompts is not None and prompts.vision is not None:
-            raise ValueError("Vision prompts need a ViT backbone: this one is a ResNet.")
+        prompts, adapters = prompts or Prompts(), adapters or Adapters()
+        deep = any(each is not None for each in prompts.vision_deep)
+        for what, given in (
+            ("Vision prompts need", deep or prompts.vision is not None or prompts.vision_late is not None),
+            ("Adapters of the vision tower need", bool(adapters.vision)),
+            ("Patch rows need", read_patches),
+        ):
+            if given:
+                raise ValueError(f"{what} a ViT backbone: this one is a ResNet.")
         _check_size(images, self.resolution)
-        return self.body(images.to(self.body.conv1.weight.dtype))
+        return TowerOutput(self.body(images.to(self.body.conv1.weight.dtype)))
