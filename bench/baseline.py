@@ -333,15 +333,20 @@ class UsualIVLP(_Usual):
         vision = n_ctx_vision > 0 and depth_vision > 0
         self.image_encoder = _VisionPrompts(clip_model, n_ctx_vision, depth_vision) if vision else None
 
+    def text_features(self) -> Tensor:
+        """(C, d), not normalised."""
+        embedded = self._with_context(self.prompt_learner["ctx"])
+        return encode_text(self.clip_model, embedded, self.tokens, self.text_encoder.deep())
+
+    def image_features(self, images: Tensor) -> Tensor:
+        """(B, d), not normalised."""
+        if self.image_encoder is None:
+            return encode_image(self.clip_model, images)
+        return encode_image(self.clip_model, images, self.image_encoder.VPT, self.image_encoder.deep())
+
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W) → logits (B, C)."""
-        embedded = self._with_context(self.prompt_learner["ctx"])
-        text_features = encode_text(self.clip_model, embedded, self.tokens, self.text_encoder.deep())
-        if self.image_encoder is None:
-            image_features = encode_image(self.clip_model, images)
-        else:
-            image_features = encode_image(self.clip_model, images, self.image_encoder.VPT, self.image_encoder.deep())
-        return cosine_logits(self.clip_model, image_features, text_features)
+        return cosine_logits(self.clip_model, self.image_features(images), self.text_features())
 
 
 class UsualVPT(_Usual):
