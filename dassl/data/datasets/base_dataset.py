@@ -71,6 +71,8 @@ class DatasetBase:
 
     dataset_dir: str = ""
     domains: Sequence[str] = ()
+    #: Turn images as their EXIF orientation says; published benchmarks are read as they are stored.
+    upright: bool = False
 
     def __init__(
         self,
