@@ -13,6 +13,7 @@ from dassl.data.datasets import DatasetBase, Datum
 from .classes import check_classes, check_subsample, select_classes
 from .facts import Download, Facts, Finding
 from .fewshot import cached_fewshot, paths_digest, split_digest
+from .own.title import checked_title
 from .splits import Item, Split, read_split
 
 DEFAULT_ROOT = "data"
@@ -47,6 +48,7 @@ class Benchmark(DatasetBase):
         self.repair_hint = f"run: python -m datasets check {self.facts.stem} --deep"
         self.fewshot_digest: str | None = None
         self.template = checked_template(options.TEMPLATE or type(self).template)
+        self.title = checked_title(options.TITLE, type(self).__name__)
         folder = self.prepare_folder(data_root(options.ROOT))
         self.dataset_dir = str(folder)
         train, val, test = self.chosen_lists(folder, options.NUM_SHOTS, cfg.SEED, options.SUBSAMPLE_CLASSES)
@@ -164,6 +166,5 @@ def required_file(stem: str, *candidates: Path, raw: bool = False) -> Path:
 
 
 def to_datums(items: Sequence[Item], images: str) -> list[Datum]:
-    """Items with paths relative to `images` → the engine's data points with absolute paths, domain 0."""
-    prefix = os.path.join(images, "")
-    return [Datum(impath=prefix + item.path, label=item.label, classname=item.classname) for item in items]
+    """Items with paths relative to `images`, or absolute → the engine's data points, domain 0."""
+    return [Datum(os.path.join(images, item.path), label=item.label, classname=item.classname) for item in items]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from .cache import read_cached, write_cached
@@ -62,6 +62,20 @@ def cached_class_folders(folder: str | os.PathLike[str]) -> ClassFiles:
     files = list_class_folders(folder)
     write_cached(name, {"folder": os.path.abspath(folder), "fingerprint": mark, "files": files})
     return files
+
+
+def missing_files(paths: Iterable[str], folder: str | os.PathLike[str]) -> Iterator[str]:
+    """Those of the paths (absolute, or relative to `folder`) where nothing lies. Lists each folder once."""
+    present: dict[str, set[str]] = {}
+    for path in paths:
+        place, name = os.path.split(path)
+        if place not in present:
+            try:
+                present[place] = set(os.listdir(os.path.join(folder, place)))
+            except OSError:
+                present[place] = set()
+        if name not in present[place]:
+            yield path
 
 
 def classes_from_folders(
