@@ -222,7 +222,7 @@ class DataManager:
 
     def show_dataset_summary(self, cfg: Any) -> None:
         """Print name, domains, number of classes and of images per split."""
-        rows: list[list[Any]] = [["Dataset", cfg.DATASET.NAME]]
+        rows: list[list[Any]] = [["Dataset", getattr(self.dataset, "title", "") or cfg.DATASET.NAME]]
         for title, domains in (("Source", cfg.DATASET.SOURCE_DOMAINS), ("Target", cfg.DATASET.TARGET_DOMAINS)):
             if domains:
                 rows.append([title, ", ".join(domains)])
