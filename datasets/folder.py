@@ -115,7 +115,7 @@ def settle_path(cfg: Any, file: str | os.PathLike[str]) -> None:
         cfg: a config into which the YAML was merged, and nothing after it. The path becomes absolute if it is there.
         file: the YAML.
     """
-    path = Path(cfg.DATASET.PATH).expanduser()
+    path = Path(cfg.DATASET.PATH or "").expanduser()
     beside = Path(os.path.abspath(Path(file).parent / path))
     if cfg.DATASET.PATH and not path.is_absolute() and beside.exists():
         cfg.DATASET.PATH = str(beside)
@@ -139,6 +139,6 @@ def settle_title(cfg: Any, file: str | os.PathLike[str]) -> str:
         return stem
     # folder.yaml is of no images in particular
     general = stem == Folder.facts.stem
-    title = options.TITLE or (own_title(options.PATH) if general else stem)
+    title = options.TITLE or (own_title(options.PATH or "") if general else stem)
     options.TITLE = checked_title(title, options.NAME)
     return folder_name(options.TITLE)
