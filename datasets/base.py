@@ -15,6 +15,7 @@ from .facts import Download, Facts, Finding
 from .fewshot import cached_fewshot, paths_digest, split_digest
 from .own.title import checked_title
 from .splits import Item, Split, read_split
+from .text import is_utf8, printable
 
 DEFAULT_ROOT = "data"
 GENERAL_TEMPLATE = "a photo of a {}."
@@ -22,7 +23,10 @@ GENERAL_TEMPLATE = "a photo of a {}."
 
 def data_root(root: str | os.PathLike[str] = "") -> Path:
     """The data root as an absolute path: `root`, else the environment variable DATA, else ./data."""
-    return Path(os.path.abspath(Path(root or os.environ.get("DATA") or DEFAULT_ROOT).expanduser()))
+    folder = os.path.abspath(Path(root or os.environ.get("DATA") or DEFAULT_ROOT).expanduser())
+    if not is_utf8(folder):
+        raise ValueError(f"the data root {printable(folder)} is not in UTF-8: rename it, or set DATA or --root")
+    return Path(folder)
 
 
 class Benchmark(DatasetBase):
@@ -130,9 +134,8 @@ class Benchmark(DatasetBase):
         split = self.full_lists(folder)
         if shots >= 1:
             key = f"{type(self).__name__}-{split_digest(split)}"
-            train, val = cached_fewshot(
-                self.generate_fewshot_dataset, key, lambda: (split.train, split.val), shots=shots, seed=seed
-            )
+            sampler = self.generate_fewshot_dataset
+            train, val = cached_fewshot(sampler, key, lambda: (split.train, split.val), shots, seed, known=split)
             self.fewshot_digest = paths_digest(train)
             split = Split(train, val, split.test)
         return tuple(select_classes(subsample, *split))  # type: ignore[return-value]

@@ -36,9 +36,9 @@ def fingerprint(folder: str | os.PathLike[str], names: Collection[str]) -> str:
 
     Costs one stat per folder and none per file: every such change touches the modification time of its folder.
     """
-    digest = hashlib.sha256(os.path.abspath(folder).encode())
+    digest = hashlib.sha256(os.fsencode(os.path.abspath(folder)))
     for name in ("", *names):
-        digest.update(f"\n{name}\t{os.stat(os.path.join(folder, name)).st_mtime_ns}".encode())
+        digest.update(os.fsencode(f"\n{name}\t{os.stat(os.path.join(folder, name)).st_mtime_ns}"))
     return digest.hexdigest()[:24]
 
 
@@ -55,9 +55,9 @@ def tree_fingerprint(folder: str | os.PathLike[str]) -> str:
 def cached_class_folders(folder: str | os.PathLike[str]) -> ClassFiles:
     """`list_class_folders`, read from the cache folder as long as the tree's fingerprint is the same."""
     mark = tree_fingerprint(folder)
-    name = f"listing-1/{Path(folder).name}-{hashlib.sha256(os.path.abspath(folder).encode()).hexdigest()[:12]}.json"
+    name = f"listing-2/{Path(folder).name}-{hashlib.sha256(os.fsencode(os.path.abspath(folder))).hexdigest()[:12]}.json"
     stored = read_cached(name)
-    if stored is not None and stored.get("fingerprint") == mark:
+    if isinstance(stored, dict) and stored.get("fingerprint") == mark:
         return stored["files"]
     files = list_class_folders(folder)
     write_cached(name, {"folder": os.path.abspath(folder), "fingerprint": mark, "files": files})

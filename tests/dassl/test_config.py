@@ -80,11 +80,11 @@ def test_text_that_looks_like_another_type(text: str, tmp_path: Path) -> None:
     expected = {"'quoted'": "quoted", "None": None}.get(text, text)
     cfg = get_cfg_default()
     cfg.merge_from_list(["DATASET.ROOT", text])
-    assert cfg.DATASET.ROOT == expected
+    assert expected == cfg.DATASET.ROOT
     (tmp_path / "x.yaml").write_text(f'DATASET:\n  ROOT: "{text}"\n')
     cfg = get_cfg_default()
     cfg.merge_from_file(str(tmp_path / "x.yaml"))
-    assert cfg.DATASET.ROOT == expected
+    assert expected == cfg.DATASET.ROOT
 
 
 def test_bad_values_are_refused(tmp_path: Path) -> None:
