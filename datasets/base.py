@@ -23,10 +23,7 @@ GENERAL_TEMPLATE = "a photo of a {}."
 
 def data_root(root: str | os.PathLike[str] = "") -> Path:
     """The data root as an absolute path: `root`, else the environment variable DATA, else ./data."""
-    folder = os.path.abspath(Path(root or os.environ.get("DATA") or DEFAULT_ROOT).expanduser())
-    if not is_utf8(folder):
-        raise ValueError(f"the data root {printable(folder)} is not in UTF-8: rename it, or set DATA or --root")
-    return Path(folder)
+    return Path(os.path.abspath(Path(root or os.environ.get("DATA") or DEFAULT_ROOT).expanduser()))
 
 
 class Benchmark(DatasetBase):
@@ -53,7 +50,10 @@ class Benchmark(DatasetBase):
         self.fewshot_digest: str | None = None
         self.template = checked_template(options.TEMPLATE or type(self).template)
         self.title = checked_title(options.TITLE, type(self).__name__)
-        folder = self.prepare_folder(data_root(options.ROOT))
+        root = data_root(options.ROOT)
+        if not is_utf8(str(root)):
+            raise ValueError(f"the data root {printable(str(root))} is not in UTF-8: rename it, or set DATA or --root")
+        folder = self.prepare_folder(root)
         self.dataset_dir = str(folder)
         train, val, test = self.chosen_lists(folder, options.NUM_SHOTS, cfg.SEED, options.SUBSAMPLE_CLASSES)
         check_classes(self.facts.stem, train, test, fix=f"run: python -m datasets check {self.facts.stem}")
