@@ -78,6 +78,7 @@ def build_config(args: argparse.Namespace) -> Any:
     datasets.add_config(cfg)
     trainers.add_config(cfg)
     cfg.merge_from_file(args.dataset_config_file)
+    datasets.settle_path(cfg, args.dataset_config_file)
     cfg.merge_from_file(args.config_file)
     cfg.TRAINER.NAME = args.trainer
     if args.root:
@@ -97,7 +98,7 @@ def build_config(args: argparse.Namespace) -> Any:
     if args.resume:
         cfg.RESUME = args.resume
     cfg.merge_from_list(args.opts)
-    stems = [Path(args.dataset_config_file).stem, args.trainer, Path(args.config_file).stem]
+    stems = [datasets.settle_title(cfg, args.dataset_config_file), args.trainer, Path(args.config_file).stem]
     cfg.OUTPUT_DIR = args.output_dir or str(Path("output", *stems, f"seed{cfg.SEED}"))
     cfg.freeze()
     return cfg

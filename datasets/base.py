@@ -13,7 +13,9 @@ from dassl.data.datasets import DatasetBase, Datum
 from .classes import check_classes, check_subsample, select_classes
 from .facts import Download, Facts, Finding
 from .fewshot import cached_fewshot, paths_digest, split_digest
+from .own.title import checked_title
 from .splits import Item, Split, read_split
+from .text import is_utf8, printable
 
 DEFAULT_ROOT = "data"
 GENERAL_TEMPLATE = "a photo of a {}."
@@ -49,7 +51,11 @@ class Benchmark(DatasetBase):
         self.repair_hint = f"run: python -m datasets check {self.facts.stem} --deep"
         self.fewshot_digest: str | None = None
         self.template = checked_template(options.TEMPLATE or type(self).template)
-        folder = self.prepare_folder(data_root(options.ROOT))
+        self.title = checked_title(options.TITLE, type(self).__name__)
+        root = data_root(options.ROOT)
+        if not is_utf8(str(root)):
+            raise ValueError(f"the data root {printable(str(root))} is not in UTF-8: rename it, or set DATA or --root")
+        folder = self.prepare_folder(root)
         self.dataset_dir = str(folder)
         train, val, test = self.chosen_lists(folder, options.NUM_SHOTS, cfg.SEED, options.SUBSAMPLE_CLASSES)
         check_classes(self.facts.stem, train, test, fix=f"run: python -m datasets check {self.facts.stem}")
@@ -130,9 +136,8 @@ class Benchmark(DatasetBase):
         split = self.full_lists(folder)
         if shots >= 1:
             key = f"{type(self).__name__}-{split_digest(split)}"
-            train, val = cached_fewshot(
-                self.generate_fewshot_dataset, key, lambda: (split.train, split.val), shots=shots, seed=seed
-            )
+            sampler = self.generate_fewshot_dataset
+            train, val = cached_fewshot(sampler, key, lambda: (split.train, split.val), shots, seed, known=split)
             self.fewshot_digest = paths_digest(train)
             split = Split(train, val, split.test)
         return tuple(select_classes(subsample, *split))  # type: ignore[return-value]
@@ -166,6 +171,5 @@ def required_file(stem: str, *candidates: Path, raw: bool = False) -> Path:
 
 
 def to_datums(items: Sequence[Item], images: str) -> list[Datum]:
-    """Items with paths relative to `images` → the engine's data points with absolute paths, domain 0."""
-    prefix = os.path.join(images, "")
-    return [Datum(impath=prefix + item.path, label=item.label, classname=item.classname) for item in items]
+    """Items with paths relative to `images`, or absolute → the engine's data points, domain 0."""
+    return [Datum(os.path.join(images, item.path), label=item.label, classname=item.classname) for item in items]

@@ -1,11 +1,13 @@
 """The cache folder: what was found out once about a dataset and need not be found out again.
 
 It lies outside the data root, so that data roots can be read-only: $MAPLE_CACHE, or ~/.cache/maple_prompts. Everything
-in it is JSON, keyed by a digest of what it was made from, and can be deleted at any time.
+in it can be deleted at any time. A file is two lines of JSON: the SHA-256 of the second, and the content. One that was
+changed, be it by a disk or by hand, is not used but made again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -23,20 +25,33 @@ def cache_dir() -> Path:
 
 
 def read_cached(name: str) -> Any | None:
-    """The JSON stored as `name` (a relative path), or None if there is none or it is damaged."""
+    """The content stored as `name` (a relative path), or None if there is none or it is not as it was written."""
     try:
-        return json.loads((cache_dir() / name).read_text(encoding="utf-8"))
+        head, _, text = (cache_dir() / name).read_text(encoding="utf-8").partition("\n")
+        if head != _head(text):
+            raise ValueError("its checksum is another: it was damaged or edited")
+        return json.loads(text)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        print(f"Cache file {cache_dir() / name} is unreadable ({error}): made again", file=sys.stderr)
+    except (OSError, ValueError, RecursionError) as error:
+        reject_cached(name, str(error))
         return None
+
+
+def reject_cached(name: str, reason: str) -> None:
+    """Say that a stored file is not used."""
+    print(f"Cache file {cache_dir() / name} is not used ({reason}): made again", file=sys.stderr)
 
 
 def write_cached(name: str, content: Any) -> None:
     """Store JSON as `name`. A cache that cannot be written costs time, not the run: it is said and passed over."""
     file = cache_dir() / name
+    text = json.dumps(content, separators=(",", ":"))
     try:
-        write_text_whole(file, json.dumps(content, separators=(",", ":")))
+        write_text_whole(file, f"{_head(text)}\n{text}")
     except OSError as error:
         print(f"Cache file {file} cannot be written ({error}): set {VARIABLE} to a writable folder", file=sys.stderr)
+
+
+def _head(text: str) -> str:
+    return json.dumps({"sha256": hashlib.sha256(text.encode()).hexdigest()})

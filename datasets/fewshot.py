@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from .cache import read_cached, write_cached
+from .cache import read_cached, reject_cached, write_cached
 from .splits import Item, Split
 
 MAX_VAL_SHOTS = 4
@@ -62,10 +62,12 @@ def cached_fewshot(
     lists: Callable[[], tuple[Sequence[Item], Sequence[Item]]],
     shots: int,
     seed: int,
+    known: Split | None = None,
 ) -> tuple[list[Item], list[Item]]:
     """`sample_fewshot`, kept as JSON in the cache folder for every seed from 0.
 
-    The stored file shows which images a run was given, and spares ImageNet the reading of its 1.3 million names.
+    The stored file shows which images a run was given, and spares ImageNet the reading of its 1.3 million names. A
+    file that was changed, or that holds what the lists do not, is said to be so and made again.
 
     Args:
         sampler: as for `sample_fewshot`.
@@ -73,20 +75,40 @@ def cached_fewshot(
         lists: called only when there is no stored sample; returns the full (train, val).
         shots: images per class.
         seed: the run's seed; below 0 nothing is stored, since the next run must draw afresh.
+        known: the full lists, where they are at hand: stored entries must be among them.
 
     Returns:
         (train, val) in sampled order.
     """
-    name = f"fewshot-1/{key}/shot_{shots}-seed_{seed}.json"
+    name = f"fewshot-2/{key}/shot_{shots}-seed_{seed}.json"
     if seed >= 0:
         stored = read_cached(name)
         if stored is not None:
-            train, val = ([Item(*entry) for entry in stored[part]] for part in ("train", "val"))
-            return train, val
+            try:
+                return _sample_of(stored, known)
+            except ValueError as error:
+                reject_cached(name, str(error))
     train, val = sample_fewshot(sampler, *lists(), shots=shots, seed=seed)
     if seed >= 0:
         write_cached(name, {"train": train, "val": val})
     return train, val
+
+
+def _sample_of(stored: Any, known: Split | None) -> tuple[list[Item], list[Item]]:
+    """The (train, val) of a stored file; ValueError if it holds anything else."""
+    parts = ("train", known and known.train), ("val", known and known.val)
+    sample = []
+    for part, whole in parts:
+        try:
+            items = [Item(*entry) for entry in stored[part]]
+            foreign = set(items).difference(whole) if whole is not None else ()
+        except (TypeError, KeyError):
+            raise ValueError("it does not hold lists of [path, label, class name]") from None
+        if foreign:
+            first = next(item for item in items if item in foreign)
+            raise ValueError(f"its {part} entry {list(first)} is not in the dataset's lists")
+        sample.append(items)
+    return sample[0], sample[1]
 
 
 def paths_digest(items: Sequence[Item]) -> str:

@@ -10,6 +10,7 @@ from .base import Benchmark, required_file
 from .facts import Counts, Download, Facts
 from .sources import bundle
 from .splits import PARTS, Item, Split
+from .text import read_text
 
 
 @DATASET_REGISTRY.register()
@@ -47,13 +48,13 @@ class FGVCAircraft(Benchmark):
     def read_lists(cls, folder: Path) -> Split:
         """The official lists; a label is the variant's line in variants.txt."""
         stem = cls.facts.stem
-        names = [line.strip() for line in required_file(stem, folder / "variants.txt").read_text().splitlines()]
+        names = [line.strip() for line in read_text(required_file(stem, folder / "variants.txt")).splitlines()]
         labels = {name: label for label, name in enumerate(names)}
         parts = []
         for part in PARTS:
             file = required_file(stem, folder / f"images_variant_{part}.txt")
             items = []
-            for number, line in enumerate(file.read_text().splitlines(), start=1):
+            for number, line in enumerate(read_text(file).splitlines(), start=1):
                 image, _, name = line.strip().partition(" ")
                 if name not in labels:
                     raise ValueError(f"{file}, line {number}: variant {name!r} is not in {folder / 'variants.txt'}")

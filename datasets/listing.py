@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from .cache import read_cached, write_cached
@@ -36,9 +36,9 @@ def fingerprint(folder: str | os.PathLike[str], names: Collection[str]) -> str:
 
     Costs one stat per folder and none per file: every such change touches the modification time of its folder.
     """
-    digest = hashlib.sha256(os.path.abspath(folder).encode())
+    digest = hashlib.sha256(os.fsencode(os.path.abspath(folder)))
     for name in ("", *names):
-        digest.update(f"\n{name}\t{os.stat(os.path.join(folder, name)).st_mtime_ns}".encode())
+        digest.update(os.fsencode(f"\n{name}\t{os.stat(os.path.join(folder, name)).st_mtime_ns}"))
     return digest.hexdigest()[:24]
 
 
@@ -55,13 +55,27 @@ def tree_fingerprint(folder: str | os.PathLike[str]) -> str:
 def cached_class_folders(folder: str | os.PathLike[str]) -> ClassFiles:
     """`list_class_folders`, read from the cache folder as long as the tree's fingerprint is the same."""
     mark = tree_fingerprint(folder)
-    name = f"listing-1/{Path(folder).name}-{hashlib.sha256(os.path.abspath(folder).encode()).hexdigest()[:12]}.json"
+    name = f"listing-2/{Path(folder).name}-{hashlib.sha256(os.fsencode(os.path.abspath(folder))).hexdigest()[:12]}.json"
     stored = read_cached(name)
-    if stored is not None and stored.get("fingerprint") == mark:
+    if isinstance(stored, dict) and stored.get("fingerprint") == mark:
         return stored["files"]
     files = list_class_folders(folder)
     write_cached(name, {"folder": os.path.abspath(folder), "fingerprint": mark, "files": files})
     return files
+
+
+def missing_files(paths: Iterable[str], folder: str | os.PathLike[str]) -> Iterator[str]:
+    """Those of the paths (absolute, or relative to `folder`) where nothing lies. Lists each folder once."""
+    present: dict[str, set[str]] = {}
+    for path in paths:
+        place, name = os.path.split(path)
+        if place not in present:
+            try:
+                present[place] = set(os.listdir(os.path.join(folder, place)))
+            except OSError:
+                present[place] = set()
+        if name not in present[place]:
+            yield path
 
 
 def classes_from_folders(

@@ -14,6 +14,7 @@ from .base import Benchmark, required_file
 from .facts import Counts, Download, Facts
 from .sources import split_download
 from .splits import Split, three_way
+from .text import read_text
 
 _HOST = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102"
 
@@ -73,9 +74,7 @@ class OxfordFlowers(Benchmark):
         from scipy.io import loadmat
 
         labels = np.ravel(loadmat(required_file("oxford_flowers", folder / "imagelabels.mat", raw=True))["labels"])
-        names = json.loads(
-            required_file("oxford_flowers", folder / "cat_to_name.json", raw=True).read_text(encoding="utf-8")
-        )
+        names = json.loads(read_text(required_file("oxford_flowers", folder / "cat_to_name.json", raw=True)))
         files: dict[int, list[str]] = {}
         for i, label in enumerate(labels, start=1):
             files.setdefault(int(label), []).append(f"image_{i:05d}.jpg")

@@ -11,6 +11,7 @@ from .base import Benchmark, required_file
 from .facts import Counts, Download, Facts
 from .sources import split_download
 from .splits import Item, Split, carve_val
+from .text import read_text
 
 
 @DATASET_REGISTRY.register()
@@ -69,7 +70,7 @@ class OxfordPets(Benchmark):
 def _read_list(file: Path) -> list[Item]:
     """Lines of `image class species breed`, classes from 1; the class is named by the image without its number."""
     items = []
-    for number, line in enumerate(file.read_text().splitlines(), start=1):
+    for number, line in enumerate(read_text(file).splitlines(), start=1):
         fields = line.split()
         if len(fields) != 4:
             raise ValueError(f"{file}, line {number}: expected 4 fields (image, class, species, breed), found {line!r}")

@@ -60,10 +60,7 @@ class PackagedDigits(Benchmark):
         except OSError as error:
             raise OSError(f"{cls.facts.stem}: cannot write to {folder} ({error}); set DATA or --root") from error
         try:
-            for label in range(len(DIGIT_NAMES)):
-                (temporary / str(label)).mkdir()
-            for i, (pixels, label) in enumerate(zip(images, labels, strict=True)):
-                Image.fromarray(np.asarray(pixels, dtype=np.uint8)).save(temporary / str(int(label)) / f"{i:05d}.png")
+            cls._write_pngs(images, labels, temporary)
             os.chmod(temporary, 0o755)
             try:
                 os.rename(temporary, folder / cls.facts.images)
@@ -73,6 +70,21 @@ class PackagedDigits(Benchmark):
                     raise
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+    @classmethod
+    def _write_pngs(cls, images: Any, labels: Any, folder: Path) -> None:
+        written = ""
+        try:
+            for label in range(len(DIGIT_NAMES)):
+                (folder / str(label)).mkdir()
+            for i, (pixels, label) in enumerate(zip(images, labels, strict=True)):
+                written = f"{int(label)}/{i:05d}.png"
+                Image.fromarray(np.asarray(pixels, dtype=np.uint8)).save(folder / written)
+        except OSError as error:
+            raise OSError(
+                f"{cls.facts.stem}: cannot write {folder.parent / cls.facts.images / written}: "
+                f"{error.strerror or error}; nothing is left of it; make room, or set DATA or --root"
+            ) from error
 
     @classmethod
     def write_split(cls, folder: Path) -> None:

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 from dassl.utils.files import atomic_path
 
+from .text import is_utf8
+
 PARTS = ("train", "val", "test")
 
 
@@ -69,6 +71,8 @@ def _read_item(entry: Any, where: str, names: dict[int, str]) -> Item:
         item = Item(str(path).replace("\\", "/"), int(label), str(classname))
     except (TypeError, ValueError):
         raise ValueError(f"Split file {where}: expected [path, label, class name], found {entry!r}") from None
+    if not is_utf8(item.path + item.classname):
+        raise ValueError(f"Split file {where}: {entry!r} is not in UTF-8")
     if item.label < 0 or item.path.startswith("/") or ".." in item.path.split("/"):
         raise ValueError(f"Split file {where}: expected a relative path and a label from 0, found {entry!r}")
     if names.setdefault(item.label, item.classname) != item.classname:

@@ -11,6 +11,7 @@ from .base import Benchmark, required_file
 from .facts import Counts, Download, Facts
 from .sources import split_download
 from .splits import Item, Split, carve_val
+from .text import read_text
 
 
 @DATASET_REGISTRY.register()
@@ -88,4 +89,4 @@ def scene_name(key: str) -> str:
 
 def _lines(file: Path) -> list[str]:
     """Lines without their leading slash; empty ones left out."""
-    return [line.strip()[1:] for line in file.read_text().splitlines() if line.strip()]
+    return [line.strip()[1:] for line in read_text(file).splitlines() if line.strip()]

@@ -12,6 +12,7 @@ from .base import Benchmark, required_file
 from .facts import Counts, Download, Facts
 from .sources import bundle, split_download
 from .splits import Item, Split, carve_val
+from .text import read_text
 
 
 @DATASET_REGISTRY.register()
@@ -60,7 +61,7 @@ class UCF101(Benchmark):
         lists = folder / "ucfTrainTestlist"
         stem = cls.facts.stem
         labels = {}
-        for line in required_file(stem, lists / "classInd.txt", raw=True).read_text().split("\n"):
+        for line in read_text(required_file(stem, lists / "classInd.txt", raw=True)).split("\n"):
             if line.strip():
                 number, action = line.split()
                 labels[action] = int(number) - 1
@@ -77,7 +78,7 @@ def spaced(action: str) -> str:
 
 def _read_list(file: Path, labels: dict[str, int]) -> list[Item]:
     items = []
-    for line in file.read_text().splitlines():
+    for line in read_text(file).splitlines():
         if not line.strip():
             continue
         # train lists have a number behind the video, which repeats the class

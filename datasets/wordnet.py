@@ -10,6 +10,7 @@ from .base import Benchmark, required_file
 from .facts import Finding
 from .listing import cached_class_folders
 from .splits import Item, Split
+from .text import read_text
 
 CLASSNAMES = "classnames.txt"
 N_CLASSNAMES = 1000
@@ -30,7 +31,7 @@ def read_classnames(stem: str, folder: Path) -> dict[str, str]:
     """
     file = required_file(stem, folder / CLASSNAMES)
     names: dict[str, str] = {}
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_text(file).splitlines(), start=1):
         wnid, _, name = line.strip().partition(" ")
         if not re.fullmatch(r"n\d{8}", wnid) or not name or wnid in names:
             raise ValueError(

@@ -68,7 +68,7 @@ def build(tree: RunTree, options: Options) -> Report:
         tables=[],
         incomplete=found.incomplete,
         problems=tree.problems + found.problems,
-        notes=found.notes + merged,
+        notes=tree.notes + found.notes + merged,
         explanation=[SPREAD, "columns: training images per class; an average needs every dataset"],
         runs=found.runs,
         seedless=found.seedless,

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reporting.titles import tell_apart
+
 SCHEMA_VERSION = 1
 RECORD_NAME = "run.json"
 _SET_ASIDE = re.compile(r"\.old-\d{8}-\d{6}")
@@ -62,11 +64,12 @@ class Run:
 
 @dataclass
 class RunTree:
-    """All runs below ``root``, and one sentence for each folder that should hold a run and does not."""
+    """All runs below ``root``, one sentence for each folder that should hold a run and does not, and remarks."""
 
     root: Path
     runs: list[Run] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def is_passed_over(name: str) -> bool:
@@ -145,7 +148,8 @@ def read_runs(root: str | Path) -> RunTree:
         root: the folder to search; hidden folders and runs set aside are passed over.
 
     Returns:
-        The runs, and a sentence for each record that is unusable and each ``seedN`` folder without a record.
+        The runs, datasets of one name told apart, and a sentence for each record that is unusable and each ``seedN``
+        folder without a record.
 
     Raises:
         FileNotFoundError: ``root`` is not a folder.
@@ -164,4 +168,5 @@ def read_runs(root: str | Path) -> RunTree:
                 tree.problems.append(str(error))
         elif _SEED_FOLDER.fullmatch(here.name):
             tree.problems.append(f"{here}: no {RECORD_NAME}, the run did not finish; start it again to resume it")
+    tree.runs, tree.notes = tell_apart(tree.runs)
     return tree

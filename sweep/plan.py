@@ -108,6 +108,11 @@ class Plan:
             ValueError: another run writes to the same folder.
         """
         known = self.runs.setdefault(run.folder, run)
+        if known.setting.dataset != run.setting.dataset:
+            raise ValueError(
+                f"two runs would write to {run.folder}, on {known.setting.dataset} and {run.setting.dataset}: "
+                "rename one of the files, whose names are the datasets' in folders and tables."
+            )
         if known.arguments != run.arguments:
             raise ValueError(
                 f"two runs would write to {run.folder}, with models of {known.needs} and {run.needs}: "

@@ -167,7 +167,10 @@ class CfgNode(_YacsNode):
 
     @classmethod
     def _widened(cls, value: Any, default: Any) -> Any:
-        value = cls._decode_cfg_value(value)
+        given, value = value, cls._decode_cfg_value(value)
+        if isinstance(default, str) and isinstance(given, str) and value is not None:
+            # a folder may be called 2024; in quotes, since yacs reads literals once more
+            return repr(value if isinstance(value, str) else given)
         if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
             return float(value)
         return value

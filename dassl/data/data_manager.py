@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from PIL import Image
 from tabulate import tabulate
 
 from dassl.utils.device import select_device
+from dassl.utils.images import opened_image
 from dassl.utils.tools import available_cpus
 
 from .dataset_wrapper import DatasetWrapper, collate
@@ -125,11 +124,9 @@ def _decoded_bytes(items: Sequence[Any], looked_at: int = 16) -> float:
     sizes = []
     for item in items[::step]:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                with Image.open(item.impath) as image:
-                    sizes.append(image.width * image.height * 3)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            with opened_image(item.impath) as image:
+                sizes.append(image.width * image.height * 3)
+        except OSError:
             continue  # it will be reported, by name, when it is read
     return len(items) * sum(sizes) / len(sizes) if sizes else 0.0
 
@@ -203,6 +200,7 @@ class DataManager:
         for loader in (self.train_loader_x, self.train_loader_u, self.val_loader, self.test_loader):
             if loader is not None and isinstance(loader.dataset, DatasetWrapper):
                 loader.dataset.repair_hint = getattr(dataset, "repair_hint", "")
+                loader.dataset.upright = getattr(dataset, "upright", False)
         self._num_classes = dataset.num_classes
         self._num_source_domains = len(cfg.DATASET.SOURCE_DOMAINS)
         self._lab2cname = dataset.lab2cname
@@ -226,7 +224,7 @@ class DataManager:
 
     def show_dataset_summary(self, cfg: Any) -> None:
         """Print name, domains, number of classes and of images per split."""
-        rows: list[list[Any]] = [["Dataset", cfg.DATASET.NAME]]
+        rows: list[list[Any]] = [["Dataset", getattr(self.dataset, "title", "") or cfg.DATASET.NAME]]
         for title, domains in (("Source", cfg.DATASET.SOURCE_DOMAINS), ("Target", cfg.DATASET.TARGET_DOMAINS)):
             if domains:
                 rows.append([title, ", ".join(domains)])

@@ -10,8 +10,8 @@ from PIL import Image
 from torch.utils.data import Dataset
 from torchvision import transforms as T
 
+from dassl.utils.images import read_image
 from dassl.utils.rng import SeededIndex, kept_cpu_state, seed_cpu
-from dassl.utils.tools import read_image
 
 from .transforms.transforms import input_size, interpolation_mode, normalization
 
@@ -33,6 +33,8 @@ class DatasetWrapper(Dataset):
     cache_bytes: int = 0
     #: What to do about an image that cannot be read; ends the error message. `DataManager` takes it from the dataset.
     repair_hint: str = ""
+    #: Images are turned as their EXIF orientation says. `DataManager` takes it from the dataset.
+    upright: bool = False
 
     def __init__(
         self,
@@ -108,7 +110,7 @@ class DatasetWrapper(Dataset):
         if cached is not None:
             return cached.copy()  # a transform may work in place
         try:
-            image = read_image(path)
+            image = read_image(path, upright=self.upright)
         except OSError as error:
             if not self.repair_hint:
                 raise

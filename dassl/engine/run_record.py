@@ -48,7 +48,7 @@ def build_run_record(
         "schema_version": SCHEMA_VERSION,
         "status": "complete",
         "method": cfg["TRAINER"]["NAME"],
-        "dataset": cfg["DATASET"]["NAME"],
+        "dataset": getattr(dataset, "title", "") or cfg["DATASET"]["NAME"],
         "backbone": cfg["MODEL"]["BACKBONE"]["NAME"],
         "protocol": {
             "shots": cfg["DATASET"]["NUM_SHOTS"],

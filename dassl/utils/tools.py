@@ -11,9 +11,8 @@ import sys
 import urllib.request
 from typing import Any
 
-from PIL import Image
-
 from .files import atomic_path
+from .images import read_image
 from .registry import check_availability
 from .rng import set_random_seed
 
@@ -79,30 +78,6 @@ def write_json(obj: Any, fpath: str) -> None:
     text = json.dumps(obj, indent=4)
     with atomic_path(fpath) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
-
-
-def read_image(path: str) -> Image.Image:
-    """Read an image file as RGB.
-
-    Args:
-        path: the file.
-
-    Returns:
-        A decoded PIL image in mode RGB.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        OSError: the file cannot be read as an image. Both messages name the path.
-    """
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except FileNotFoundError:
-        raise FileNotFoundError(f"image file not found: {path}") from None
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        # Pillow repeats the path in some of its messages.
-        reason = str(error).replace(repr(str(path)), "it").replace(str(path), "it")
-        raise OSError(f"cannot read image {path}: {reason or type(error).__name__}") from None
 
 
 def tolist_if_not(x: Any) -> list:

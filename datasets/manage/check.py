@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -15,12 +17,12 @@ from dassl.utils.tools import read_image
 
 from ..base import Benchmark
 from ..facts import Facts, Finding
-from ..listing import subfolders
+from ..listing import missing_files, subfolders
 from ..splits import Split
+from ..text import counted, some
 from .unpack import locate, looks_like_html
 
 READY, INCOMPLETE, MISSING = "ready", "incomplete", "missing"
-_SHOWN = 5
 
 
 @dataclass
@@ -31,11 +33,13 @@ class Report:
     status: str = READY
     summary: str = ""
     findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         lines = [f"{self.stem:16} {self.status:11} {self.summary}".rstrip()]
         for finding in self.findings:
             lines += [f"  - {finding.problem}", f"    fix: {finding.fix}"]
+        lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
 
 
@@ -78,14 +82,15 @@ def check(dataset: type[Benchmark], root: Path, *, deep: bool = False) -> Report
         if not found:
             found.append(Finding(problem, command if command and " check " not in command else prepare))
     else:
-        report.summary = _summary(split)
+        report.summary = summary(split)
         found += check_counts(facts, split)
         found += check_images(split, folder / facts.images, facts.stem, deep=deep)
     report.status = INCOMPLETE if found else READY
     return report
 
 
-def _summary(split: Split) -> str:
+def summary(split: Split) -> str:
+    """How many classes and images there are."""
     classes = len({item.label for item in split.train})
     if split.train is split.test:
         return f"{classes} classes, {len(split.test)} test images"
@@ -173,49 +178,48 @@ def check_counts(facts: Facts, split: Split) -> list[Finding]:
     return [Finding(f"{source} gives {'; '.join(wrong)}", fix)]
 
 
-def check_images(split: Split, images: Path, stem: str, *, deep: bool, repair: str = "") -> list[Finding]:
+def check_images(split: Split, images: Path, stem: str, *, deep: bool) -> list[Finding]:
     """Look for every listed image, listing each folder once; decode all of them if `deep`."""
-    items = list(dict.fromkeys(item.path for part in split for item in part))
-    fix = repair or f"python -m datasets prepare {stem} --force"
-    missing = list(_missing(items, images))
+    items = unique_paths(split)
+    fix = f"python -m datasets prepare {stem} --force"
+    missing = list(missing_files(items, images))
     findings = []
     if missing:
-        shown = ", ".join(missing[:_SHOWN]) + (", ..." if len(missing) > _SHOWN else "")
-        findings.append(Finding(f"{len(missing)} of {len(items)} images are missing in {images}: {shown}", fix))
+        problem = f"{len(missing)} of {len(items)} images are missing in {images}: {some(missing)}"
+        findings.append(Finding(problem, fix))
     if deep:
         gone = set(missing)
-        broken = _broken([os.path.join(images, path) for path in items if path not in gone])
-        if broken:
-            problem = "\n    ".join([f"{len(broken)} images cannot be read:", *broken])
-            findings.append(Finding(problem, f"delete them and run: {fix}"))
+        files = [os.path.join(images, path) for path in items if path not in gone]
+        findings += broken_images(decode(files, lambda file: read_image(file) and None), f"delete them and run: {fix}")
     return findings
 
 
-def _missing(paths: Sequence[str], images: Path) -> Iterator[str]:
-    present: dict[str, set[str]] = {}
-    for path in paths:
-        folder, _, name = path.rpartition("/")
-        if folder not in present:
-            try:
-                present[folder] = set(os.listdir(images / folder))
-            except OSError:
-                present[folder] = set()
-        if name not in present[folder]:
-            yield path
+def unique_paths(split: Split) -> list[str]:
+    """The paths of a split's images, each once."""
+    return list(dict.fromkeys(item.path for part in split for item in part))
 
 
-def _broken(files: Sequence[str]) -> list[str]:
-    def reason(file: str) -> str | None:
+def broken_images(results: Sequence[Any], fix: str) -> list[Finding]:
+    """What to say of the files whose result is an error."""
+    broken = [str(result) for result in results if isinstance(result, OSError)]
+    if not broken:
+        return []
+    return [Finding("\n    ".join([f"{counted(len(broken), 'image')} cannot be read:", *broken]), fix)]
+
+
+def decode(files: Sequence[str], look: Callable[[str], Any]) -> list[Any]:
+    """What `look`, which reads an image, says of each file; the error where it cannot be read."""
+
+    def result(file: str) -> Any:
         try:
-            read_image(file)
+            return look(file)
         except OSError as error:
-            return str(error)
-        return None
+            return error
 
-    # decoding releases the interpreter's lock
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    # decoding releases the interpreter's lock; warnings are switched off here, since threads share the switch
+    with ThreadPoolExecutor(os.cpu_count()) as pool, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         # in portions: the pool takes in everything that it is given at once
         portions = (files[start : start + 4096] for start in range(0, len(files), 4096))
-        results = chain.from_iterable(pool.map(reason, portion) for portion in portions)
-        bar = tqdm(results, total=len(files), desc="decode", unit="image", leave=False, disable=None)
-        return [result for result in bar if result is not None]
+        results = chain.from_iterable(pool.map(result, portion) for portion in portions)
+        return list(tqdm(results, total=len(files), desc="decode", unit="image", leave=False, disable=None))

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 from ..base import data_root
-from ..folder import find_source, read_folder
 from ..splits import write_split
 from .catalogue import select
-from .check import READY, Report, check, check_images
+from .check import READY, Report, check
 from .document import refresh, table
+from .own import check_own
 from .prepare import prepare
 
 _ERRORS = (ValueError, OSError, LookupError, RuntimeError)
@@ -78,7 +78,7 @@ def _list(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     if options.names == ["folder"]:
-        return _show(_check_folder(options.path, deep=options.deep))
+        return _show(check_own(options.path, options.root, deep=options.deep))
     reports = [_show(check(cls, data_root(options.root), deep=options.deep)) for cls in select(options.names)]
     return max(reports)
 
@@ -86,16 +86,6 @@ def _check(options: argparse.Namespace) -> int:
 def _show(report: Report) -> int:
     print(report, flush=True)
     return int(report.status != READY)
-
-
-def _check_folder(path: str, *, deep: bool) -> Report:
-    source = find_source(path)
-    split = read_folder(source)
-    images = source if source.is_dir() else source.parent
-    findings = check_images(split, images, "folder", deep=deep, repair="put readable copies in their place")
-    classes = len({item.label for item in split.train})
-    summary = f"{classes} classes, {len(split.train)} train, {len(split.val)} val, {len(split.test)} test images"
-    return Report("folder", "incomplete" if findings else READY, summary, findings)
 
 
 def _prepare(options: argparse.Namespace) -> int:

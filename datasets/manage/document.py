@@ -9,6 +9,7 @@ from tabulate import tabulate
 
 from ..base import Benchmark
 from ..facts import Download
+from ..splits import write_text_whole
 from .catalogue import benchmarks
 
 _BLOCK = re.compile(r"(<!-- facts: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -86,4 +87,4 @@ def refreshed(text: str) -> str:
 
 def refresh(file: Path) -> None:
     """Rewrite the blocks of a document in place."""
-    file.write_text(refreshed(file.read_text(encoding="utf-8")), encoding="utf-8")
+    write_text_whole(file, refreshed(file.read_text(encoding="utf-8")))

@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 import requests
 from tqdm import tqdm
@@ -153,8 +154,20 @@ def _fetch_piece(url: str, part: Path) -> None:
             tqdm(total=have + length or None, initial=have, desc=name, unit="B", unit_scale=True, disable=None) as bar,
         ):
             for block in response.iter_content(_PIECE):
-                stream.write(block)
+                _append(stream, block)
                 bar.update(len(block))
+
+
+def _append(stream: BinaryIO, block: bytes) -> None:
+    try:
+        stream.write(block)
+        stream.flush()
+    except OSError as error:
+        # only what the disk does: the connection's errors are caught elsewhere
+        raise OSError(
+            f"cannot write {stream.name}: {error.strerror or error}; make room and run this again: it goes on from "
+            "what is there"
+        ) from error
 
 
 def verify(file: Path, download: Download) -> None:

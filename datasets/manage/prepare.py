@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from dassl.utils import lock_output_dir
+from dassl.utils import atomic_path, lock_output_dir
 
 from ..base import Benchmark
 from ..facts import Download
@@ -58,7 +58,7 @@ def prepare(
     try:
         dataset.arrange(folder)
     except (OSError, ValueError) as error:
-        problems.append(str(error))
+        problems.append(str(error).removeprefix(f"{facts.stem}: "))
     if problems:
         raise OSError(f"{facts.stem}: {' '.join(problems)}")
 
@@ -165,7 +165,7 @@ def _get_classnames(download: Download, root: Path, folder: Path) -> None:
     copy = classnames.known_copy(root)
     if copy is not None and copy != target:
         print(f"{CLASSNAMES}: copied from {copy}", flush=True)
-        shutil.copyfile(copy, target)
+        copy_whole(copy, target)
         return
     try:
         fetch(download, target)
@@ -193,8 +193,7 @@ def _install(download: Download, source: Path, folder: Path, extras: Sequence[Do
     """
     if download.kind == "file":
         for _, place in download.moves:
-            shutil.copyfile(source, folder / f".{place}.part")
-            move_into(folder / f".{place}.part", folder / place)
+            copy_whole(source, folder / place)
         return
     with tempfile.TemporaryDirectory(prefix=_UNPACKING, dir=folder) as temporary:
         tree = Path(temporary)
@@ -216,3 +215,9 @@ def _install(download: Download, source: Path, folder: Path, extras: Sequence[Do
             if found is not None:
                 verify(found, extra)
                 move_into(found, folder / extra.moves[0][1])
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file; it appears whole or not at all, and an error names it."""
+    with atomic_path(target) as temporary:
+        shutil.copyfile(source, temporary)

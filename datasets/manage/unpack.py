@@ -57,6 +57,9 @@ def unpack(archive: Path, target: Path, *, nested_tars: bool = False) -> None:
         raise ValueError(f"{archive}: refused, {error}") from None
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise ValueError(f"{archive} is damaged or no archive ({error}): delete it and run prepare again") from None
+    except OSError as error:
+        reason = error.strerror or error
+        raise OSError(f"{archive} could not be unpacked into {target.parent}: {reason}; make room there") from error
     if not any(target.iterdir()):
         # tarfile takes a file of zeros for an empty archive
         raise ValueError(f"{archive} is damaged or no archive (nothing is in it): delete it and run prepare again")

@@ -86,6 +86,19 @@ def test_merges(tmp_path: Path) -> None:
     assert cfg.DATASET.NUM_SHOTS == 16 and cfg.OPTIM.WEIGHT_DECAY == 0.0
 
 
+@pytest.mark.parametrize("text", ["2024", "1e5", "True", "(1, 2)", "{'a': 1}", "[a]", "it's", "", "'quoted'", "None"])
+def test_text_that_looks_like_another_type(text: str, tmp_path: Path) -> None:
+    """Where text is expected it is text; quotes around it are those of a literal, and None is none."""
+    expected = {"'quoted'": "quoted", "None": None}.get(text, text)
+    cfg = get_cfg_default()
+    cfg.merge_from_list(["DATASET.ROOT", text])
+    assert expected == cfg.DATASET.ROOT
+    (tmp_path / "x.yaml").write_text(f'DATASET:\n  ROOT: "{text}"\n')
+    cfg = get_cfg_default()
+    cfg.merge_from_file(str(tmp_path / "x.yaml"))
+    assert expected == cfg.DATASET.ROOT
+
+
 def test_bad_values_are_refused(tmp_path: Path) -> None:
     cfg = get_cfg_default()
     with pytest.raises(ValueError, match=r"OPTIM\.MAX_EPOCH"):

@@ -258,7 +258,7 @@ def test_training_images_are_decoded_once(
 ) -> None:
     paths = []
     read = wrapper_module.read_image
-    monkeypatch.setattr(wrapper_module, "read_image", lambda path: paths.append(path) or read(path))
+    monkeypatch.setattr(wrapper_module, "read_image", lambda path, upright: paths.append(path) or read(path))
     dm = manager(root, "DATALOADER.CACHE_MB", megabytes)
     torch.manual_seed(1)
     first = epoch(dm.train_loader_x) + epoch(dm.train_loader_x)

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
 from dassl import utils
@@ -109,20 +108,6 @@ def test_stale_temporaries(tmp_path: Path) -> None:
     (tmp_path / "net" / "keep").write_text("whole")
     utils.remove_stale_temporaries(tmp_path)
     assert [p.name for p in (tmp_path / "net").iterdir()] == ["keep"]
-
-
-def test_read_image(tmp_path: Path) -> None:
-    Image.new("L", (4, 3), 7).save(tmp_path / "grey.png")
-    image = utils.read_image(str(tmp_path / "grey.png"))
-    assert image.mode == "RGB" and image.size == (4, 3) and image.getpixel((0, 0)) == (7, 7, 7)
-    with pytest.raises(FileNotFoundError, match=r"image file not found: .*gone\.png"):
-        utils.read_image(str(tmp_path / "gone.png"))
-    (tmp_path / "text.png").write_text("not an image")
-    with pytest.raises(OSError, match=r"cannot read image .*text\.png: cannot identify"):
-        utils.read_image(str(tmp_path / "text.png"))
-    (tmp_path / "half.png").write_bytes((tmp_path / "grey.png").read_bytes()[:50])
-    with pytest.raises(OSError, match=r"cannot read image .*half\.png"):
-        utils.read_image(str(tmp_path / "half.png"))
 
 
 def test_logger_mirrors_and_never_overwrites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections import namedtuple
 from pathlib import Path
@@ -188,3 +189,18 @@ def test_disk_too_small(server: Server, target: Path, tmp_path: Path, monkeypatc
 
 def test_pauses_are_real_otherwise() -> None:
     assert module.sleep is __import__("time").sleep
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_full_disk_names_the_file(server: Server, target: Path, pauses: list[float]) -> None:
+    """It is no fault of the source: no other is tried, and what is there stays to be gone on from."""
+    url = server.add("/a", CONTENT)
+    part = target.with_name(f"file.bin.{hashlib.sha256(url.encode()).hexdigest()[:8]}.part")
+    target.parent.mkdir()
+    part.symlink_to("/dev/full")
+    with pytest.raises(OSError, match=rf"^cannot write {part}: No space left on device; make room and run this again"):
+        fetch(one(url, server.add("/b", CONTENT)), target)
+    assert "/b" not in server.pages or (server.pages["/b"].requests == [] and pauses == [])
+    part.unlink()
+    fetch(one(url), target)
+    assert target.read_bytes() == CONTENT and partial(target) == []

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ from dassl.data.datasets import DatasetBase
 from datasets.fewshot import cached_fewshot, paths_digest, sample_fewshot, split_digest
 from datasets.splits import Item, Split
 
+from .conftest import Load
+
 SAMPLER = DatasetBase().generate_fewshot_dataset
+STORED = "fewshot-2/X-1/shot_4-seed_0.json"
 
 
 def blocks(classes: int, each: int) -> list[Item]:
@@ -92,7 +96,7 @@ def test_cache_gives_the_same_and_reads_nothing(cache: Path) -> None:
     fresh = cached_fewshot(SAMPLER, "X-1", lambda: lists, shots=4, seed=0)
     assert fresh == sample_fewshot(SAMPLER, *lists, shots=4, seed=0)
     assert cached_fewshot(SAMPLER, "X-1", refuse, shots=4, seed=0) == fresh
-    stored = json.loads((cache / "fewshot-1/X-1/shot_4-seed_0.json").read_text())
+    stored = json.loads((cache / STORED).read_text().splitlines()[1])
     assert stored["train"][0] == list(fresh[0][0])
     for key, shots, seed in (("X-2", 4, 0), ("X-1", 3, 0), ("X-1", 4, 1)):
         with pytest.raises(AssertionError, match="must not be read"):
@@ -104,13 +108,60 @@ def test_unseeded_sample_is_not_stored(cache: Path) -> None:
     assert not cache.exists()
 
 
-def test_damaged_cache_is_made_again(cache: Path, capsys: pytest.CaptureFixture) -> None:
-    lists = (blocks(3, 50), blocks(3, 9))
-    fresh = cached_fewshot(SAMPLER, "X-1", lambda: lists, shots=4, seed=0)
-    (cache / "fewshot-1/X-1/shot_4-seed_0.json").write_text("{")
-    assert cached_fewshot(SAMPLER, "X-1", lambda: lists, shots=4, seed=0) == fresh
-    assert "is unreadable" in capsys.readouterr().err
-    assert cached_fewshot(SAMPLER, "X-1", refuse, shots=4, seed=0) == fresh
+def as_stored(content: str) -> str:
+    """A cache file whose checksum is right."""
+    return f'{{"sha256": "{hashlib.sha256(content.encode()).hexdigest()}"}}\n{content}'
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("{", "its checksum is another: it was damaged or edited"),
+        ("[]", "its checksum is another"),
+        ("edited", "its checksum is another"),
+        (as_stored("{"), "Expecting property name"),
+        (as_stored("[" * 100_000), "recursion"),
+        (as_stored("[]"), r"it does not hold lists of \[path, label, class name\]"),
+        (as_stored('{"train": [], "val": 7}'), "it does not hold lists"),
+        (as_stored('{"train": [["1", 0]], "val": []}'), "it does not hold lists"),
+        (as_stored('{"train": [["1", [0], "class 0"]], "val": []}'), "it does not hold lists"),
+        (
+            as_stored('{"train": [["1", 999, "class 0"]], "val": []}'),
+            r"its train entry \['1', 999, 'class 0'\] is not in",
+        ),
+        (as_stored('{"train": [], "val": [["77", 0, "class 0"]]}'), r"its val entry \['77', 0, 'class 0'\] is not in"),
+    ],
+)
+def test_cache_that_does_not_fit_is_made_again(
+    content: str, reason: str, cache: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """Said with the file's name; the sample is the protocol's, and the file is right again."""
+    split = Split(blocks(3, 50), blocks(3, 9), [])
+    lists = lambda: (split.train, split.val)  # noqa: E731
+    fresh = cached_fewshot(SAMPLER, "X-1", lists, 4, 0, known=split)
+    written = (cache / STORED).read_bytes()
+    if content == "edited":
+        content = written.decode().replace(", 1, ", ", 7, ", 1).replace(",1,", ",7,", 1)
+        assert content != written.decode()
+    (cache / STORED).write_text(content)
+    assert cached_fewshot(SAMPLER, "X-1", lists, 4, 0, known=split) == fresh
+    said = capsys.readouterr().err
+    assert re.match(rf"Cache file {cache / STORED} is not used \(.*{reason}.*\): made again\n$", said)
+    assert (cache / STORED).read_bytes() == written
+    assert cached_fewshot(SAMPLER, "X-1", refuse, 4, 0, known=split) == fresh
+
+
+def test_edited_cache_does_not_reach_a_run(load: Load, cache: Path, capsys: pytest.CaptureFixture) -> None:
+    """Labels that were edited in the stored sample; with the checksum mended, they still are not in the lists."""
+    fresh = load("Digits", shots=2)
+    (file,) = cache.rglob("shot_2-seed_1.json")
+    text = file.read_text().splitlines()[1].replace(',3,"three"', ',9,"three"')
+    for content in (file.read_text().replace(',3,"three"', ',9,"three"'), as_stored(text)):
+        assert content != file.read_text()
+        file.write_text(content)
+        again = load("Digits", shots=2, subsample="base")
+        assert str(file) in capsys.readouterr().err
+        assert [item.impath for item in again.train_x] == [item.impath for item in fresh.train_x[:10]]
 
 
 def test_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

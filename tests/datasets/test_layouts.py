@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -206,3 +207,10 @@ def test_unknown_class_folder(root: Path, load: Load) -> None:
     write_images(root / "imagenet-adversarial" / "imagenet-a" / "extra", ["a.jpg"])
     with pytest.raises(ValueError, match=r"folder 'extra' \(1 such\) is not in classnames.txt"):
         load("ImageNetA")
+
+
+def test_data_root_that_is_not_utf8(tmp_path: Path, load: Load) -> None:
+    odd = tmp_path / os.fsdecode(b"caf\xe9")
+    odd.mkdir()
+    with pytest.raises(ValueError, match=r"the data root /.*/caf\\xe9 is not in UTF-8: rename it"):
+        load("Caltech101", ROOT=str(odd))

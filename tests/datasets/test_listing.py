@@ -43,6 +43,17 @@ def test_listed_once(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cached_class_folders(tree) == first
 
 
+@pytest.mark.parametrize("content", ["[]", "edited"])
+def test_stored_listing_that_was_changed(tree: Path, cache: Path, content: str, capsys: pytest.CaptureFixture) -> None:
+    first = cached_class_folders(tree)
+    (file,) = cache.rglob("*.json")
+    written = file.read_text()
+    file.write_text(written.replace("10.jpg", "11.jpg") if content == "edited" else content)
+    assert cached_class_folders(tree) == first
+    assert f"Cache file {file} is not used (its checksum is another" in capsys.readouterr().err
+    assert file.read_text() == written
+
+
 @pytest.mark.parametrize("change", ["add", "remove", "rename", "new folder"])
 def test_listed_again_after_a_change(tree: Path, change: str) -> None:
     cached_class_folders(tree)

@@ -41,7 +41,7 @@ def test_one_command(tmp_path: Path, cache: Path) -> None:
     assert (
         "'a photo of a {}, a type of fruit.' is not read by MaPLe: its words are TRAINER.MAPLE.CTX_INIT" in done.stdout
     )
-    assert any(line.split()[:2] == ["Folder", "MaPLe"] for line in done.stdout.splitlines())
+    assert any(line.split()[:3] == ["my", "fruit", "MaPLe"] for line in done.stdout.splitlines())
     for half in ("train_base", "test_new"):
         run = tmp_path / "out" / "base2new" / half / "my fruit" / "shots_16" / "MaPLe" / "quickstart" / "seed1"
         assert (run / "run.json").is_file()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -90,6 +93,27 @@ def test_interrupted_writing_leaves_nothing(load: Load, root: Path, monkeypatch:
     with pytest.raises(ValueError, match="zip"):
         load("Digits")
     assert list((root / "digits").iterdir()) == []
+
+
+def test_full_disk(load: Load, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    """The file is named, nothing is left, and once there is room it goes well."""
+    save = Image.Image.save
+
+    def full(image: Image.Image, file: Path, **options: Any) -> None:
+        if file.name == "00023.png":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        save(image, file, **options)
+
+    monkeypatch.setattr(Digits, "load_arrays", staticmethod(tiny_arrays))
+    monkeypatch.setattr(Image.Image, "save", full)
+    sentence = f"digits: cannot write {root}/digits/images/4/00023.png: No space left on device; nothing is left of it"
+    with pytest.raises(OSError, match=re.escape(sentence)):
+        load("Digits")
+    assert list((root / "digits").iterdir()) == []
+    assert main(["prepare", "digits", "--root", str(root)]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {sentence}")
+    monkeypatch.setattr(Image.Image, "save", save)
+    assert len(load("Digits").train_x) == 20
 
 
 def test_missing_package(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -19,6 +21,7 @@ from dassl.data.datasets import DATASET_REGISTRY
 from datasets.facts import Counts
 from datasets.manage import classnames as classnames_module
 from datasets.manage.cli import main
+from datasets.manage.prepare import copy_whole
 
 from .archives import files_under, zip_of
 from .conftest import Load
@@ -382,3 +385,14 @@ def test_pets_annotations_alone(root: Path, capsys: pytest.CaptureFixture) -> No
     shutil.rmtree(root / "oxford_pets" / "annotations")
     assert main(["split", "oxford_pets", "--root", str(root)]) == 2
     assert "run: python -m datasets prepare oxford_pets --raw" in capsys.readouterr().err
+
+
+def test_full_disk_leaves_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(source: Path, target: Path) -> None:
+        target.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(OSError, match=r"^cannot write .*/split\.json: No space left on device; nothing was written"):
+        copy_whole(tmp_path / "x", tmp_path / "split.json")
+    assert list(tmp_path.iterdir()) == []

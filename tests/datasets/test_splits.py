@@ -56,6 +56,7 @@ def test_numbers_as_text_and_backslashes_are_understood(tmp_path: Path) -> None:
         ('{"train": [["/etc/a.jpg", 0, "y"]], "val": [], "test": []}', "a relative path"),
         ('{"train": [["b/../../a.jpg", 0, "y"]], "val": [], "test": []}', "a relative path"),
         ('{"train": [["a.jpg", -1, "y"]], "val": [], "test": []}', "a label from 0"),
+        (r'{"train": [["a.jpg", 0, "caf\udce9"]], "val": [], "test": []}', r"train\[0\]: .*caf.* is not in UTF-8"),
         (
             '{"train": [["a.jpg", 0, "y"]], "val": [], "test": [["b.jpg", 0, "z"]]}',
             r"test\[0\]: label 0 is named 'z' here",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import re
 import tarfile
 import zipfile
 from pathlib import Path
@@ -121,3 +123,13 @@ def test_move_into_merges(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
     move_into(tmp_path / "new", tmp_path / "old")
     assert content(tmp_path / "old") == {"a/1": b"new", "a/2": b"new", "a/3": b"old"}
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_full_disk_names_the_archive(tmp_path: Path) -> None:
+    (tmp_path / "archive").write_bytes(zip_of({"a.txt": b"x" * 50}))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.txt").symlink_to("/dev/full")
+    sentence = f"{tmp_path}/archive could not be unpacked into {tmp_path}: No space left on device; make room there"
+    with pytest.raises(OSError, match=re.escape(sentence)):
+        unpack(tmp_path / "archive", tmp_path / "out")

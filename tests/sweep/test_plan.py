@@ -40,6 +40,16 @@ def test_a_run_of_two_protocols_is_one_run() -> None:
     assert steps(transfer)["xd_train"] == 9
 
 
+@pytest.mark.parametrize("datasets", [["a/shapes.yaml", "b/shapes.yaml"], ["digits", "a/digits.yaml"]])
+def test_two_dataset_files_of_one_name(root: Path, datasets: list[str]) -> None:
+    for name in ("a/shapes.yaml", "b/shapes.yaml", "a/digits.yaml"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text("DATASET:\n  NAME: Folder\n")
+    with pytest.raises(ValueError, match=rf"two runs would write to .*, on {datasets[0]} and {datasets[1]}: rename"):
+        plan_for(root, "base2new", datasets=datasets)
+    assert len(plan_for(root, "base2new", datasets=[*datasets[:1], *datasets[:1]]).runs) == 2
+
+
 def test_tests_follow_what_they_need() -> None:
     for run in (plan := make_plan(Wanted(list(PROTOCOLS)))).runs.values():
         if run.needs:

@@ -71,6 +71,10 @@ class DatasetBase:
 
     dataset_dir: str = ""
     domains: Sequence[str] = ()
+    #: What results on it are called, in records and tables; empty: its registered name.
+    title: str = ""
+    #: Turn images as their EXIF orientation says; published benchmarks are read as they are stored.
+    upright: bool = False
 
     def __init__(
         self,
