@@ -102,7 +102,7 @@ class TCPLearner(PromptLearner):
             )
         )
         self.layer = layer
-        self.register_buffer("teacher", F.normalize(teacher.float(), dim=-1), persistent=False)
+        self.register_buffer("teacher", F.normalize(teacher, dim=-1), persistent=False)
         before, _, ending = words.partition("{}")
         self.classes = class_prompts(
             classnames,

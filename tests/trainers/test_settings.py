@@ -1,6 +1,7 @@
 """The settings in configs/: they load, say what they are, and have the sizes and learning rates of the papers."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -114,6 +115,13 @@ COUNTS = {
     "IVLP/vit_b16_c2_ep5_batch4_2+2ctx": 12 * 2 * D_L + 12 * 2 * D_V,
     "IVLP/vit_b16_c2_ep5_batch4_4ctx_language_only": 12 * 4 * D_L,
     "VPT/vit_b16_c2_ep5_batch4_4": 12 * 8 * D_V,
+    "KgCoOp/vit_b16_ep100_ctxv1": 4 * D_L,
+    "PromptSRC/vit_b16_c2_ep20_batch4_4+4ctx": 9 * 4 * D_L + 9 * 4 * D_V,
+    "PromptSRC/vit_b16_c2_ep20_batch4_4+4ctx_cross_datasets": 3 * 4 * D_L + 3 * 4 * D_V,
+    "PromptSRC/vit_b16_c2_ep50_batch4_4+4ctx_few_shot": 46_080,
+    "TCP/vit_b16_ep100_ctxv1": 331_904,
+    "CLIPAdapter/vit_b16": 131_072,
+    "CLIPLoRA/vit_b16": 184_320,
 }
 
 
@@ -121,10 +129,8 @@ COUNTS = {
 def test_trainable_parameters_at_vit_b16(stem, vit_b16):
     trainer_class = TRAINER_REGISTRY.get(stem.split("/")[0])
     cfg = config_of(HERE / f"configs/trainers/{stem}.yaml")
-    trainer = trainer_class.__new__(trainer_class)
-    trainer.backbone = vit_b16
-    trainer.cfg = cfg
-    learner = trainer.build_learner(cfg.TRAINER[trainer.node], ["cat", "dog"])
+    dataset = SimpleNamespace(classnames=["cat", "dog"], template="a photo of a {}.")
+    learner = trainer_class.bare(cfg, vit_b16, dataset).learner
     assert sum(p.numel() for p in learner.parameters()) == COUNTS[stem]
     assert all(p.requires_grad for p in learner.parameters())
     assert not any(p.requires_grad for p in vit_b16.parameters())
