@@ -1,4 +1,4 @@
-"""What a method may differ in: losses by name, a head, frozen features, hooks of a step, rates, rows, adapters, views."""
+"""What a method may differ in: losses by name, a head, frozen features, hooks, rates, rows, adapters, views."""
 
 from __future__ import annotations
 
