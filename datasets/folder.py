@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from dassl.data.datasets import DATASET_REGISTRY
+from dassl.records import Source
 
 from .base import Benchmark, data_root
 from .facts import Counts, Facts
@@ -42,8 +43,11 @@ class Folder(Benchmark):
         licence="",
     )
 
+    digest_contents = True  # one's own images may be edited
+
     def __init__(self, cfg: Any) -> None:
         self.source = find_source(cfg.DATASET.PATH, cfg.DATASET.ROOT)
+        self._path = cfg.DATASET.PATH
         super().__init__(cfg)
         self.repair_hint = f"run: python -m datasets check folder --path {cfg.DATASET.PATH} --deep"
         self._introduce()
@@ -55,6 +59,23 @@ class Folder(Benchmark):
     def full_lists(self, folder: Path) -> Split:
         """The full lists, see the module's text."""
         return read_folder(self.source)
+
+    def list_sources(self) -> list[Source] | None:
+        """The folder with all below it; or the CSV file, with what lies in its folder and in those of its images."""
+        path = os.path.expanduser(self._path)
+        if not os.path.isabs(path) and os.path.abspath(path) != str(self.source):
+            return None  # found under the data root, which a file of that name in the working folder would change
+        place = "" if os.path.isabs(path) else "work"
+        if self.source.is_dir():
+            return [Source("tree", place, path)]
+        images = {os.path.dirname(item.impath) for part in (self.train_x, self.val, self.test) for item in part or []}
+        folder = str(self.source.parent)
+        below = sorted(os.path.relpath(image, folder) for image in {folder, *images})
+        start = os.path.dirname(path)
+        return [
+            Source("content", place, path),
+            *(Source("files", place, os.path.normpath(os.path.join(start, name))) for name in below),
+        ]
 
     def _introduce(self) -> None:
         """Say what was found, so that a mistake is seen before the training."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,23 @@ import numpy as np
 import torch
 from torch import nn
 
+from dassl.records.weights import BEST, POINTER
+
 from .files import atomic_path
 from .legacy import allowed_placeholders, placeholder_for, without_placeholders
 
-POINTER = "checkpoint"  # the text file that names the newest checkpoint of a folder
-BEST = "model-best.pth.tar"
+_noted: list[Path] | None = None
+
+
+@contextmanager
+def noted_checkpoints() -> Iterator[list[Path]]:
+    """Within it, every checkpoint that `load_checkpoint` reads is added to the list; whoever asks for it."""
+    global _noted
+    outer, _noted = _noted, []
+    try:
+        yield _noted
+    finally:
+        _noted = outer
 
 
 def save_torch(obj: Any, path: str | os.PathLike) -> None:
@@ -77,6 +90,8 @@ def load_checkpoint(fpath: str | os.PathLike) -> Any:
         if placeholders:
             print(f"{path} holds objects of an older release ({', '.join(sorted(placeholders))}): left out")
             loaded = without_placeholders(loaded)
+        if _noted is not None and path not in _noted:
+            _noted.append(path)
         return loaded
     raise ValueError(f"checkpoint {path} refers to more than 64 classes: this is not a checkpoint of weights")
 
