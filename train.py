@@ -10,20 +10,32 @@ Exit codes: 0 done (or complete already), 2 a mistake in what was asked for, 128
 from __future__ import annotations
 
 import argparse
-import json
 import os
+import re
 import sys
-import time
 import traceback
 from pathlib import Path
 from typing import Any
 
+from dassl.records import (
+    CONFIG_KEY,
+    WEIGHT_FILES,
+    Asked,
+    Source,
+    is_answered,
+    lock_output_dir,
+    read_complete_record,
+    refusal,
+    set_aside,
+    take,
+    weights_of,
+    write_marks,
+)
+from dassl.records.folder import damaged_record
+
 HERE = Path(__file__).resolve().parent
 DEFAULT_CONFIG = "quickstart"
 DEFAULT_DATASET = "digits"
-
-#: Settings that say where and how fast a run is made, not what is computed.
-NOT_A_SETTING = ("OUTPUT_DIR", "RESUME", "VERBOSE", "DATASET.ROOT", "DATALOADER.NUM_WORKERS", "TRAIN.PRINT_FREQ")
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -58,7 +70,33 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if not args.list and not args.trainer:
         parser.error("--trainer is needed, e.g. --trainer MaPLe (python train.py --list shows all)")
+    args.opts = args.opts[1:] if args.opts[:1] == ["--"] else args.opts
+    check_order(parser, args)
     return args
+
+
+def check_order(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Flags come first, KEY VALUE pairs last; argparse takes what stands elsewhere for something else."""
+    for place, word in enumerate(args.opts):
+        if re.fullmatch(r"--[a-z][a-z-]*(=.*)?", word):
+            parser.error(f"flags go before the KEY VALUE pairs: {word} stands after {' '.join(args.opts[:place][:2])}")
+    for flag in ("transforms", "source_domains", "target_domains"):
+        for word in getattr(args, flag) or ():
+            if CONFIG_KEY.fullmatch(word):
+                name = "--" + flag.replace("_", "-")
+                parser.error(f"{word} stands among the names of {name}: put another flag, or --, before the pairs")
+
+
+def default_config() -> Any:
+    """The config before anything is set: the engine's keys, the datasets' and the methods'."""
+    import datasets
+    import trainers
+    from dassl.config import get_cfg_default
+
+    cfg = get_cfg_default()
+    datasets.add_config(cfg)
+    trainers.add_config(cfg)
+    return cfg
 
 
 def build_config(args: argparse.Namespace) -> Any:
@@ -66,21 +104,20 @@ def build_config(args: argparse.Namespace) -> Any:
 
     Raises:
         KeyError: an unknown trainer, or an unknown key (with the nearest one).
+        ValueError: a key that an argument sets, one of another method, or a seed that is none.
         FileNotFoundError: a config file is missing.
     """
+    plain = default_config()
+    cfg = plain.clone()
     import datasets
-    import trainers
-    from dassl.config import get_cfg_default
     from dassl.engine import TRAINER_REGISTRY
+    from dassl.engine.build import nodes_of
+    from dassl.utils.rng import check_seed
 
-    TRAINER_REGISTRY.get(args.trainer)
-    cfg = get_cfg_default()
-    datasets.add_config(cfg)
-    trainers.add_config(cfg)
+    nodes = nodes_of(TRAINER_REGISTRY.get(args.trainer))
     cfg.merge_from_file(args.dataset_config_file)
     datasets.settle_path(cfg, args.dataset_config_file)
     cfg.merge_from_file(args.config_file)
-    cfg.TRAINER.NAME = args.trainer
     if args.root:
         cfg.DATASET.ROOT = args.root
     if args.source_domains:
@@ -98,72 +135,110 @@ def build_config(args: argparse.Namespace) -> Any:
     if args.resume:
         cfg.RESUME = args.resume
     cfg.merge_from_list(args.opts)
+    if cfg.TRAINER.NAME not in (plain.TRAINER.NAME, args.trainer):
+        raise ValueError(f"TRAINER.NAME is set to {cfg.TRAINER.NAME}, but --trainer says {args.trainer}: use --trainer")
+    if plain.OUTPUT_DIR != cfg.OUTPUT_DIR:
+        raise ValueError(f"OUTPUT_DIR is set to {cfg.OUTPUT_DIR}: use --output-dir {cfg.OUTPUT_DIR}")
+    if nodes is not None:
+        check_nodes(args, nodes, cfg.TRAINER, plain.TRAINER)
+    check_seed(cfg.SEED)
+    cfg.TRAINER.NAME = args.trainer
     stems = [datasets.settle_title(cfg, args.dataset_config_file), args.trainer, Path(args.config_file).stem]
     cfg.OUTPUT_DIR = args.output_dir or str(Path("output", *stems, f"seed{cfg.SEED}"))
     cfg.freeze()
     return cfg
 
 
-def read_complete_record(folder: str) -> dict[str, Any] | None:
-    """The record of a complete run in a folder, or None."""
-    try:
-        record = json.loads(Path(folder, "run.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise ValueError(f"{folder}/run.json is damaged ({error}): delete it, or use --force.") from error
-    return record if record.get("status") == "complete" else None
-
-
-def is_complete(args: argparse.Namespace, record: dict[str, Any] | None, cfg: Any = None) -> bool:
-    """Whether a folder's record answers what is asked for.
-
-    The same command line is the same question; otherwise the settings are compared, once ``cfg`` is known.
+def check_nodes(args: argparse.Namespace, nodes: tuple[str, ...], cfg: Any, plain: Any) -> None:
+    """Keys of other methods do nothing: refused among the pairs, said where a config file sets them.
 
     Raises:
-        ValueError: the record is of a run with other settings.
+        ValueError: a pair sets one; the method's own of that name is named.
     """
+    own = " and ".join(f"TRAINER.{node}" for node in nodes)
+    for key in args.opts[::2]:
+        section, _, leaf = key.removeprefix("TRAINER.").partition(".")
+        if key.startswith("TRAINER.") and leaf and section not in nodes:
+            near = next((f"TRAINER.{node}.{leaf}" for node in nodes if leaf in cfg.get(node, {})), "")
+            hint = f"; did you mean {near}?" if near else ""
+            raise ValueError(f"{key} is a key of another method and would do nothing: {args.trainer} reads {own}{hint}")
+    for section in cfg:
+        if section not in (*nodes, "NAME") and cfg[section] != plain[section]:
+            print(f"{args.config_file} sets TRAINER.{section}, which {args.trainer} does not read: it reads {own}")
+
+
+def what_is_asked(args: argparse.Namespace) -> Asked:
+    """The command line, to compare with that of a record."""
+    given = {key: value for key, value in vars(args).items() if value or (value == 0 and value is not False)}
+    given.pop("opts", None)
+    return Asked(given, args.opts, Path.cwd(), HERE)
+
+
+def files_in(cfg: Any) -> dict[str, tuple[str, Path]]:
+    """The settings that name a weight file, with what else their value says, and the file."""
+    from prompted_clip.weights import named_file
+
+    values = {key: cfg for key in WEIGHT_FILES}
+    for key in WEIGHT_FILES:
+        for part in key.split("."):
+            values[key] = values[key][part]
+    return {key: named for key, value in values.items() if value and (named := named_file(value))}
+
+
+def root_in_files(cfg: Any, asked: Asked) -> str:
+    """The data root that the config files name, if it is they who do."""
+    return "" if asked.names_root else cfg.DATASET.ROOT
+
+
+def is_complete(args: argparse.Namespace, cfg: Any, marks: list[dict[str, Any]], asked: Asked) -> bool:
+    """Whether the output folder's record answers what is asked for; the comparison is exact.
+
+    Args:
+        args: the arguments.
+        cfg: the config.
+        marks: of the config files, before they were read.
+        asked: the command line.
+
+    Raises:
+        ValueError: the record answers another question; the differences are named.
+    """
+    record = read_complete_record(cfg.OUTPUT_DIR)
     if record is None:
         return False
-    if cfg is not None:
-        differences = list(different_settings(record["config"], json.loads(json.dumps(cfg))))
-        asked = {"model_dir": args.model_dir, "eval_only": args.eval_only}
-        differences += [f"{k}: {record['protocol'][k]} → {v}" for k, v in asked.items() if record["protocol"][k] != v]
-        if differences:
-            raise ValueError(
-                f"{cfg.OUTPUT_DIR} holds a complete run with other settings ({'; '.join(differences[:3])}): choose"
-                " another --output-dir, or use --force to keep it aside and run again."
-            )
-    elif record["environment"]["command"].replace(" --force", "") != command_line():
-        return False
-    for split, metrics in record["metrics"].items():
-        print(f"{split}: accuracy {metrics['accuracy']:.2f}%, macro F1 {metrics['macro_f1']:.2f}%")
+    from dassl.engine.question import build_question, sources_of
+
+    files = files_in(cfg)
+    question, dataset = build_question(
+        cfg,
+        default_config(),
+        files,
+        eval_only=args.eval_only,
+        model_dir=args.model_dir,
+        load_epoch=args.load_epoch,
+    )
+    try:
+        differences = list(question.differences(record))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(damaged_record(cfg.OUTPUT_DIR, f"{type(error).__name__}: {error}")) from error
+    if differences:
+        raise ValueError(refusal(cfg.OUTPUT_DIR, differences))
+    weights = record.get("weights") or {}
+    if "digests" in record["data"] and bool(weights) == bool(args.model_dir):
+        sources = sources_of(cfg, dataset, files, HERE, weights, args.load_epoch)
+        if sources is not None:  # the next such command is answered quickly
+            root = root_in_files(cfg, asked)
+            write_marks(cfg.OUTPUT_DIR, asked, [*marks, *take(asked, sources, root)], root)
     return True
 
 
-def different_settings(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Any:
-    """Yield "KEY: old → new" for settings that change what is computed."""
-    for key in sorted({*old, *new}):
-        name = prefix + key
-        if name in NOT_A_SETTING:
-            continue
-        if isinstance(old.get(key), dict) and isinstance(new.get(key), dict):
-            yield from different_settings(old[key], new[key], name + ".")
-        elif old.get(key) != new.get(key):
-            yield f"{name}: {old.get(key)} → {new.get(key)}"
-
-
-def command_line() -> str:
-    """How this program was called, as the run record has it."""
-    return " ".join([os.path.basename(sys.executable), *sys.argv])
-
-
-def set_aside(folder: str) -> None:
-    """Rename an output folder to a name with the time, keeping all that is in it."""
-    if Path(folder).exists():
-        kept = f"{folder.rstrip('/')}.old-{time.strftime('%Y%m%d-%H%M%S')}"
-        os.rename(folder, kept)
-        print(f"kept the earlier run as {kept}")
+def say_complete(folder: str) -> None:
+    """Print the figures of a folder's record."""
+    record = read_complete_record(folder) or {"metrics": {}}
+    for split, metrics in record["metrics"].items():
+        names = {"accuracy": "accuracy", "macro_f1": "macro F1"}
+        figures = [f"{title} {metrics[name]:.2f}%" for name, title in names.items() if name in metrics]
+        print(f"{split}: {', '.join(figures)}")
+    print(f"{folder} is complete: nothing to do (--force runs it again)")
 
 
 def show_list() -> None:
@@ -193,45 +268,75 @@ def run(args: argparse.Namespace) -> int:
     args.dataset_config_file = args.dataset_config_file or str(
         HERE / "configs" / "datasets" / f"{DEFAULT_DATASET}.yaml"
     )
-    if args.output_dir and not args.force and is_complete(args, read_complete_record(args.output_dir)):
-        print(f"{args.output_dir} is complete: nothing to do (--force runs it again)")
+    asked = what_is_asked(args)
+    if args.output_dir and not args.force and is_answered(args.output_dir, asked):
+        say_complete(args.output_dir)
         return 0
+    # taken before they are read: a file that is edited meanwhile is seen to have changed
+    marks = take(asked, [Source("content", "config_file", ""), Source("content", "dataset_config_file", "")])
     cfg = build_config(args)
     if args.force:
-        set_aside(cfg.OUTPUT_DIR)
-    elif is_complete(args, read_complete_record(cfg.OUTPUT_DIR), cfg):
-        print(f"{cfg.OUTPUT_DIR} is complete: nothing to do (--force runs it again)")
-        return 0
-    return run_trainer(args, cfg)
+        kept = set_aside(cfg.OUTPUT_DIR)
+        if kept:
+            print(f"kept the earlier run as {kept}")
+    else:
+        complete = is_complete(args, cfg, marks, asked)
+        if not complete:
+            lock_output_dir(cfg.OUTPUT_DIR)
+            complete = is_complete(args, cfg, marks, asked)  # another process may just have ended
+        if complete:
+            say_complete(cfg.OUTPUT_DIR)
+            return 0
+    return run_trainer(args, cfg, marks, asked)
 
 
-def run_trainer(args: argparse.Namespace, cfg: Any) -> int:
-    """Train and test, or test only, and write the run record."""
+def run_trainer(args: argparse.Namespace, cfg: Any, marks: list[dict[str, Any]], asked: Asked) -> int:
+    """Train and test, or test only, and write the run record with its marks; the folder is locked."""
     from dassl.engine import build_trainer
+    from dassl.engine.question import file_digests, sources_of
     from dassl.engine.run_record import write_run_record
-    from dassl.utils import collect_env_info, lock_output_dir, set_random_seed, setup_logger
+    from dassl.utils import collect_env_info, set_random_seed, setup_logger
+    from dassl.utils.checkpoint import noted_checkpoints
 
-    lock_output_dir(cfg.OUTPUT_DIR)
     setup_logger(cfg.OUTPUT_DIR)
     if cfg.SEED >= 0:
         set_random_seed(cfg.SEED)
     if cfg.VERBOSE:
         print(f"{command_line()}\n\n{cfg.dump()}\n{collect_env_info()}")
+    files = files_in(cfg)
+    digests = file_digests(files)
     trainer = build_trainer(cfg)
+    weights: dict[str, Any] = {}
     if args.eval_only:
-        trainer.load_model(args.model_dir, epoch=args.load_epoch)
+        with noted_checkpoints() as read:
+            trainer.load_model(args.model_dir, epoch=args.load_epoch)
+        weights = weights_of(args.model_dir, read)
+    sources = sources_of(cfg, trainer.dm.dataset, files, HERE, weights, args.load_epoch)
+    if sources is not None:
+        marks = [*marks, *take(asked, sources, root_in_files(cfg, asked))]
+    if args.no_train:
+        return 0
+    if args.eval_only:
         trainer.test()
-    elif not args.no_train:
+    else:
         trainer.train()
-    if not args.no_train:
-        write_run_record(
-            trainer,
-            config=Path(args.config_file).stem,
-            eval_only=args.eval_only,
-            model_dir=args.model_dir,
-            load_epoch=getattr(trainer, "epoch_loaded", args.load_epoch),
-        )
+    write_run_record(
+        trainer,
+        config=Path(args.config_file).stem,
+        eval_only=args.eval_only,
+        model_dir=args.model_dir,
+        load_epoch=getattr(trainer, "epoch_loaded", args.load_epoch),
+        weights=weights,
+        files=digests,
+    )
+    if sources is not None and bool(weights) == bool(args.model_dir):
+        write_marks(cfg.OUTPUT_DIR, asked, marks, root_in_files(cfg, asked))
     return 0
+
+
+def command_line() -> str:
+    """How this program was called, as the run record has it."""
+    return " ".join([os.path.basename(sys.executable), *sys.argv])
 
 
 def main(argv: list[str] | None = None) -> int:

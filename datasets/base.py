@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dassl.data.datasets import DatasetBase, Datum
+from dassl.records import Source, data_root
 
 from .classes import check_classes, check_subsample, select_classes
 from .facts import Download, Facts, Finding
@@ -17,13 +18,10 @@ from .own.title import checked_title
 from .splits import Item, Split, read_split
 from .text import is_utf8, printable
 
-DEFAULT_ROOT = "data"
 GENERAL_TEMPLATE = "a photo of a {}."
 
-
-def data_root(root: str | os.PathLike[str] = "") -> Path:
-    """The data root as an absolute path: `root`, else the environment variable DATA, else ./data."""
-    return Path(os.path.abspath(Path(root or os.environ.get("DATA") or DEFAULT_ROOT).expanduser()))
+#: Methods that say where the lists come from.
+_READERS = ("read_lists", "full_lists", "chosen_lists")
 
 
 class Benchmark(DatasetBase):
@@ -101,6 +99,17 @@ class Benchmark(DatasetBase):
                 f"(or make one of your own, not comparable with published numbers: python -m datasets split {stem})"
             )
         return read_split(file)
+
+    def list_sources(self) -> list[Source] | None:
+        """What the lists are read from, so that a repeated command can see that it is unchanged; None: not known.
+
+        A dataset that reads its lists in a way of its own says here from where, or is read anew each time.
+        """
+        kin = type(self).__mro__
+        for each in kin[: kin.index(Benchmark)]:
+            if not self.facts.split_file or not vars(each).keys().isdisjoint(_READERS):
+                return None
+        return [Source("content", "root", f"{self.facts.folder}/{self.facts.split_file}")]
 
     @classmethod
     def make_split(cls, folder: Path, rng: random.Random) -> Split:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dassl.data.datasets import DATASET_REGISTRY
+from dassl.records import Source
 
 from .base import Benchmark, required_file
 from .facts import Counts, Download, Facts
@@ -43,6 +44,11 @@ class FGVCAircraft(Benchmark):
         ),
         notes="No split file: the official lists images_variant_{train,val,test}.txt are used as they are.",
     )
+
+    def list_sources(self) -> list[Source]:
+        """The official lists."""
+        names = ["variants.txt", *(f"images_variant_{part}.txt" for part in PARTS)]
+        return [Source("content", "root", f"{self.facts.folder}/{name}") for name in names]
 
     @classmethod
     def read_lists(cls, folder: Path) -> Split:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from dassl.data.datasets import DATASET_REGISTRY
+from dassl.records import Source
 
 from .base import Benchmark, data_root
 from .facts import Counts, Facts
@@ -42,9 +43,11 @@ class Folder(Benchmark):
     )
 
     upright = True  # photographs are often stored as the sensor lay
+    digest_contents = True  # one's own images may be edited
 
     def __init__(self, cfg: Any) -> None:
         self.source = find_source(cfg.DATASET.PATH, cfg.DATASET.ROOT)
+        self._path = cfg.DATASET.PATH
         self.notes: list[str] = []
         super().__init__(cfg)
         self.title = self.title or checked_title(own_title(self.source), type(self).__name__)
@@ -65,6 +68,23 @@ class Folder(Benchmark):
         own.refuse(check_command(self.source))
         self.notes = own.notes
         return own.split
+
+    def list_sources(self) -> list[Source] | None:
+        """The folder with all below it; or the CSV file, with what lies in its folder and in those of its images."""
+        path = os.path.expanduser(self._path)
+        if not os.path.isabs(path) and os.path.abspath(path) != str(self.source):
+            return None  # found under the data root, which a file of that name in the working folder would change
+        place = "" if os.path.isabs(path) else "work"
+        if self.source.is_dir():
+            return [Source("tree", place, path)]
+        images = {os.path.dirname(item.impath) for part in (self.train_x, self.val, self.test) for item in part or []}
+        folder = str(self.source.parent)
+        below = sorted(os.path.relpath(image, folder) for image in {folder, *images})
+        start = os.path.dirname(path)
+        return [
+            Source("content", place, path),
+            *(Source("files", place, os.path.normpath(os.path.join(start, name))) for name in below),
+        ]
 
     def _introduce(self) -> None:
         """Say what was found, so that a mistake is seen before the training. (The prompts are the method's to show.)"""

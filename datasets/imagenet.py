@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dassl.data.datasets import DATASET_REGISTRY
+from dassl.records import Source
 
 from .base import Benchmark
 from .classes import select_classes
@@ -15,7 +16,7 @@ from .fewshot import cached_fewshot, paths_digest
 from .listing import cached_class_folders, image_files, subfolders, tree_fingerprint
 from .sources import classnames_download
 from .splits import Item, Split
-from .wordnet import SHARED_NAMES, classnames_mistakes, items_by_wnid, read_classnames
+from .wordnet import SHARED_NAMES, classnames_mistakes, items_by_wnid, read_classnames, tree_sources
 
 _LOGIN = (
     "ImageNet asks for an account: sign in at https://image-net.org/download-images, choose ILSVRC2012, and download "
@@ -94,6 +95,10 @@ class ImageNet(Benchmark):
             fix = f"python -m datasets prepare {cls.facts.stem} sorts them (it needs {DEVKIT}.tar.gz)"
             found.append(Finding(f"{flat} images lie flat in {val}, not in one folder per class", fix))
         return found
+
+    def list_sources(self) -> list[Source]:
+        """Both trees of class folders, by their folders' times, and the names."""
+        return tree_sources(self.facts.folder, *self.facts.image_folders)
 
     @classmethod
     def read_lists(cls, folder: Path) -> Split:

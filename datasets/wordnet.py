@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from dassl.records import Source
+
 from .base import Benchmark, required_file
 from .facts import Finding
 from .listing import cached_class_folders
@@ -85,6 +87,12 @@ def items_by_wnid(files: dict[str, list[str]], names: dict[str, str], prefix: st
     ]
 
 
+def tree_sources(folder: str, *images: str) -> list[Source]:
+    """What lists of <wnid> folders are read from: the folders (by their times, as there are many) and the names."""
+    trees = [Source("times", "root", f"{folder}/{place}") for place in images]
+    return [*trees, Source("content", "root", f"{folder}/{CLASSNAMES}")]
+
+
 class ImageNetVariant(Benchmark):
     """An ImageNet variant: all images are test images, and the same list tells the classes.
 
@@ -92,6 +100,10 @@ class ImageNetVariant(Benchmark):
     """
 
     shared_names = SHARED_NAMES
+
+    def list_sources(self) -> list[Source]:
+        """The class folders, by their times, and the names."""
+        return tree_sources(self.facts.folder, self.facts.images)
 
     @classmethod
     def mistakes(cls, folder: Path) -> list[Finding]:

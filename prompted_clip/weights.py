@@ -87,6 +87,23 @@ def find_weights(name_or_path: str, cache_dir: str | Path | None = None) -> Path
     )
 
 
+def named_file(name_or_path: str) -> tuple[str, Path] | None:
+    """The file that a backbone's name stands for, where the name alone does not say what is in it.
+
+    Returns:
+        what else the name says ("open_clip:<model>/", else ""), and the file; None for published weights, which their
+        names tell apart.
+    """
+    if name_or_path == MINI_CLIP:
+        return "", _MINI_CLIP_FILE
+    says, path = "", name_or_path
+    if name_or_path.startswith(OPEN_CLIP):
+        model, _, path = name_or_path.removeprefix(OPEN_CLIP).partition("/")
+        says = f"{OPEN_CLIP}{model}/"
+    file = Path(path).expanduser()
+    return (says, file) if path and file.is_file() else None
+
+
 def _download(name: str, url: str, cache_dir: Path) -> Path:
     expected = url.split("/")[-2]
     target = cache_dir / url.rsplit("/", 1)[-1]

@@ -13,10 +13,10 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from dassl import records
 from sweep import local, slurm
 from sweep.layout import DEFAULT_SOURCE, ROOT, Call
 from sweep.local import Pool, Slot, make_slots, visible_gpus
@@ -26,9 +26,6 @@ from sweep.recipes import PROTOCOLS
 from sweep.show import plan_lines, run_lines, survey
 from sweep.slurm import Cluster, Options, parse_minutes, parse_options
 from sweep.state import State, is_locked
-
-#: A config key: dotted capitals, or one of the few without a dot that make sense here.
-_KEY = re.compile(r"[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+|DEVICE|USE_CUDA|VERBOSE|SEED|RESUME|OUTPUT_DIR")
 
 _DESCRIPTION = """Plan and carry out every run behind a table. Complete runs are skipped, broken ones resumed, and a run
 is started when the run whose model it needs is complete. Stop it at any time: the same command goes on."""
@@ -113,7 +110,7 @@ def split_options(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """
     start = len(arguments)
     for place, word in enumerate(arguments):
-        if word == "--" or _KEY.fullmatch(word):
+        if word == "--" or records.CONFIG_KEY.fullmatch(word):
             start = place
             break
     own, options = list(arguments[:start]), list(arguments[start:])
@@ -156,17 +153,16 @@ def set_aside(plan: Plan) -> None:
     (Handing ``--force`` to each run would begin it anew whenever the sweep is started again.)
 
     Raises:
-        RuntimeError: a process is at work in one of them; nothing is renamed then.
+        RuntimeError: a process is at work in one of them. Nothing is renamed then, but for those that came before a
+            process that has begun just now.
     """
     folders = [plan.wanted.root / name for name in plan.runs if (plan.wanted.root / name).is_dir()]
     for folder in folders:
         if is_locked(folder):
             raise RuntimeError(f"a process is at work in {folder}: wait for it, or end it, before --force.")
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    for folder in folders:
-        os.rename(folder, f"{folder}.old-{stamp}")
-    if folders:
-        say(f"kept {len(folders)} earlier run folders as *.old-{stamp}")
+    kept = [records.set_aside(folder, hold=False) for folder in folders]
+    if any(kept):
+        say(f"kept {sum(map(bool, kept))} earlier run folders as *.old-<time>, e.g. {next(filter(None, kept))}")
 
 
 def check_data(plan: Plan) -> None:

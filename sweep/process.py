@@ -16,14 +16,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dassl.records import IN_USE, RECORD_FILE, STATE_FILE
 from sweep.plan import Run
-from sweep.state import RECORD, RESUME, is_locked, read_record
+from sweep.state import is_locked, read_record
 
 #: Below the output root: logs and verdicts. Hidden, so that the tables' programs pass over it.
 NOTES = ".sweep"
-
-#: What ``train.py`` says when another process holds the folder (dassl/utils/lock.py).
-_IN_USE = "is using the output folder"
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -77,7 +75,7 @@ class Process:
         self.log = note_path(run, root, ".log")
         self.log.parent.mkdir(parents=True, exist_ok=True)
         note_path(run, root, ".json").unlink(missing_ok=True)
-        self.fresh = not (root / run.folder / RESUME).exists()
+        self.fresh = not any((root / run.folder / name).exists() for name in (STATE_FILE, RECORD_FILE))
         self._asked_to_stop = False
         self._started = time.monotonic()
         parent = os.getpid()
@@ -133,8 +131,8 @@ class Process:
     def _verdict(self, code: int) -> Verdict:
         folder = self.root / self.run.folder
         if code == 0:
-            return Verdict.DONE if (folder / RECORD).is_file() and read_record(folder) else Verdict.FAILED
-        if is_locked(folder) or _IN_USE in self.said():
+            return Verdict.DONE if read_record(folder) else Verdict.FAILED
+        if is_locked(folder) or IN_USE in self.said():
             return Verdict.IN_USE
         stopped = code < 0 or code - 128 in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         return Verdict.STOPPED if stopped else Verdict.FAILED

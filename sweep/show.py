@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dassl.records import Memo
 from sweep.plan import Plan, Run
 from sweep.process import read_verdict
 from sweep.progress import duration
@@ -15,9 +16,10 @@ def survey(plan: Plan) -> tuple[dict[str, State], Times]:
     """How every run of a plan stands, and what finished ones say about time."""
     root = plan.wanted.root
     states, times = {}, Times(read_elsewhere())
+    memo: Memo = {}
     for run in plan.runs.values():
         record = read_record(root / run.folder)
-        states[run.folder] = state_of(run, root, record)
+        states[run.folder] = state_of(run, root, record, memo)
         if record is not None:
             verdict = read_verdict(run, root)
             whole = verdict.get("verdict") == "done" and verdict.get("fresh")

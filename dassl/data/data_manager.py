@@ -107,7 +107,9 @@ def worker_count(cfg: Any, items: Sequence[Any]) -> int:
     """
     global _warned_workers
     wanted = cfg.DATALOADER.NUM_WORKERS
-    if wanted <= 0:
+    if wanted < 0:
+        raise ValueError(f"DATALOADER.NUM_WORKERS is {wanted}: expected a number of processes, or 0 for none")
+    if wanted == 0:
         return 0
     if _decoded_bytes(items) < cfg.DATALOADER.get("WORKERS_ABOVE_MB", 0) * _MB:
         return 0

@@ -12,6 +12,7 @@ import torch
 from dassl.utils import interrupt
 from dassl.utils.checkpoint import (
     BEST,
+    NUMBERED,
     checkpoint_files,
     load_checkpoint,
     load_state_dict,
@@ -298,7 +299,7 @@ class TrainerBase:
         if not directory:
             print("load_model: no folder was given, so no weights are loaded")
             return
-        file_name = BEST if epoch is None else f"model.pth.tar-{epoch}"
+        file_name = BEST if epoch is None else f"{NUMBERED}{epoch}"
         for name in self.get_model_names():
             if self._models[name] is None:
                 continue

@@ -9,18 +9,19 @@ import platform
 import resource
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from dassl.records import RECORD_FILE, SCHEMA_VERSION, data_of, nested_config
+from dassl.records.folder import COMPLETE
 from dassl.utils.distributed import is_main_process
 from dassl.utils.tools import cpu_name, write_json
 
-from .run_state import RECORD_FILE, nested_config, remove_state, utc_now
-
-SCHEMA_VERSION = 1
+from .run_state import remove_state, utc_now
 
 
 def build_run_record(
@@ -29,6 +30,8 @@ def build_run_record(
     eval_only: bool = False,
     model_dir: str = "",
     load_epoch: int | None = None,
+    weights: Mapping[str, Any] | None = None,
+    files: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The record of a run, from what its trainer has stored.
 
@@ -38,15 +41,18 @@ def build_run_record(
         eval_only: the run trained nothing.
         model_dir: folder the weights came from, or "".
         load_epoch: epoch of the weights that were loaded, or None.
+        weights: which weights were tested, from `dassl.records.weights_of`, or None.
+        files: setting → digest of the file that it names, where it names one.
 
     Returns:
         A dict of plain JSON types. Accuracies are percentages at full precision.
     """
     cfg = nested_config(trainer.cfg)
     dataset = trainer.dm.dataset
+    digests = trainer._run_state.data.get("digests")
     return {
         "schema_version": SCHEMA_VERSION,
-        "status": "complete",
+        "status": COMPLETE,
         "method": cfg["TRAINER"]["NAME"],
         "dataset": getattr(dataset, "title", "") or cfg["DATASET"]["NAME"],
         "backbone": cfg["MODEL"]["BACKBONE"]["NAME"],
@@ -61,14 +67,9 @@ def build_run_record(
         },
         "config": cfg,
         "config_digest": config_digest(cfg),
-        "data": {
-            "num_classes": trainer.num_classes,
-            "classnames": list(dataset.classnames),
-            "num_train": len(dataset.train_x or []),
-            "num_val": len(dataset.val or []),
-            "num_test": len(dataset.test or []),
-            "fewshot_digest": getattr(dataset, "fewshot_digest", None),
-        },
+        "data": data_of(dataset, digests),
+        "weights": dict(weights or {}),
+        "files": dict(files or {}),
         "metrics": _metrics(trainer),
         "history": list(trainer._run_state.history),
         "trainable_parameters": trainable_parameters(trainer),
@@ -85,6 +86,8 @@ def write_run_record(
     eval_only: bool = False,
     model_dir: str = "",
     load_epoch: int | None = None,
+    weights: Mapping[str, Any] | None = None,
+    files: Mapping[str, str] | None = None,
 ) -> Path:
     """Write ``run.json`` into the output folder, whole or not at all, and remove the rolling resume file.
 
@@ -96,12 +99,14 @@ def write_run_record(
         eval_only: likewise.
         model_dir: likewise.
         load_epoch: likewise.
+        weights: likewise.
+        files: likewise.
 
     Returns:
         The file's path.
     """
     path = Path(trainer.output_dir) / RECORD_FILE
-    record = build_run_record(trainer, config, eval_only, model_dir, load_epoch)
+    record = build_run_record(trainer, config, eval_only, model_dir, load_epoch, weights, files)
     if is_main_process():
         write_json(record, str(path))
         if not eval_only:

@@ -10,55 +10,28 @@ from pathlib import Path
 from typing import Any
 
 from dassl.data.loader import Loader
+from dassl.records import FREE_ON_RESUME, STATE_FILE, changed_settings, nested_config, read_record
+from dassl.records.data import changed_data
+from dassl.records.settings import DATA_PATH
 from dassl.utils.checkpoint import load_checkpoint, load_state_dict, plain, save_torch
 from dassl.utils.distributed import is_main_process
 from dassl.utils.interrupt import Interrupted
 from dassl.utils.logger import log_line
 from dassl.utils.meters import MetricMeter
 from dassl.utils.rng import get_random_state, set_random_state
-from dassl.utils.tools import read_json
 
-#: The rolling file. Public code loads any file whose name holds "model.pth", so this one's does not.
-STATE_FILE = "resume.pt"
-RECORD_FILE = "run.json"
 _FORMAT = 1
-
-# Keys that may differ between a run and its continuation: they change where and how fast it runs, not what it computes.
-_FREE_KEYS = (
-    "OUTPUT_DIR",
-    "RESUME",
-    "VERBOSE",
-    "DEVICE",
-    "USE_CUDA",
-    "DATASET.ROOT",
-    "DATASET.TITLE",
-    "TRAIN.PRINT_FREQ",
-    "TRAIN.CHECKPOINT_FREQ",
-    "DATALOADER.NUM_WORKERS",
-    "DATALOADER.CACHE_MB",
-    "DATALOADER.WORKERS_ABOVE_MB",
-    "DATALOADER.TEST.BATCH_SIZE",
-    "TEST.PER_CLASS_RESULT",
-    "TEST.COMPUTE_CMAT",
-    "TEST.SAVE_PREDICTIONS",
-    "TEST.NO_TEST",
-    "TEST.SPLIT",
-    "OPTIM.MAX_EPOCH",
-)
+#: What every rolling file of this format holds; "data" is in those of newer versions alone.
+_PARTS = {
+    *("epoch", "batches_done", "models", "optims", "scheds", "scaler", "random_epoch", "random_now", "best_result"),
+    *("results", "history", "losses", "epoch_lr", "epoch_seconds", "epoch_images", "train_seconds", "eval_seconds"),
+    *("steps", "images", "start_utc", "config", "extra"),
+}
 
 
 def utc_now() -> str:
     """The time, in ISO 8601, UTC, to the second."""
     return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-
-
-def nested_config(cfg: Any) -> Any:
-    """A config as nested plain dicts; tuples become lists."""
-    if isinstance(cfg, dict):
-        return {str(key): nested_config(value) for key, value in cfg.items()}
-    if isinstance(cfg, (list, tuple)):
-        return [nested_config(value) for value in cfg]
-    return cfg
 
 
 class RunState:
@@ -72,6 +45,7 @@ class RunState:
         steps: training steps done.
         images: training images seen.
         start_utc: when the run first began.
+        data: class names and lists of this session, from `dassl.records.data_of`; empty where nobody has said.
     """
 
     def __init__(self) -> None:
@@ -82,6 +56,7 @@ class RunState:
         self.steps = 0
         self.images = 0
         self.start_utc = utc_now()
+        self.data: dict[str, Any] = {}
         self.losses = MetricMeter()
         self.epoch_random: dict[str, Any] | None = None
         self.epoch_lr = 0.0
@@ -235,6 +210,7 @@ class RunState:
             "images": self.images,
             "start_utc": self.start_utc,
             "config": nested_config(trainer.cfg),
+            "data": self.data,
             "extra": trainer.extra_state(),
         }
         save_torch({key: plain(value, key) for key, value in state.items()}, Path(trainer.output_dir) / STATE_FILE)
@@ -251,15 +227,29 @@ class RunState:
             Epochs done, or None when the folder has no such file.
 
         Raises:
-            ValueError: the file is damaged, does not fit, or is of a run with another configuration.
+            ValueError: the file is damaged, does not fit, or is of a run with another configuration or other data.
         """
         path = Path(directory) / STATE_FILE
         if not path.is_file():
             return None
         state = load_checkpoint(path)
+        remedy = "remove it to go on from the last checkpoint"
         if not isinstance(state, dict) or state.get("format") != _FORMAT:
-            raise ValueError(f"{path} was not written by this version; remove it to go on from the last checkpoint")
-        self._compare_config(state["config"], trainer.cfg, directory, any_config)
+            raise ValueError(f"{path} was not written by this version; {remedy}")
+        lacking = sorted(_PARTS - state.keys())
+        if lacking:
+            raise ValueError(f"{path} is not the state of a run (it lacks {', '.join(lacking[:3])}); {remedy}")
+        try:
+            self._compare(state, trainer.cfg, directory, any_config)
+            self._restore(state, trainer, path)
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            raise ValueError(f"{path} is not the state of a run ({type(error).__name__}: {error}); {remedy}") from error
+        trainer.load_extra_state(state["extra"])
+        done = f"{state['epoch']} epochs" + (f" and {self.batches_done} batches" if self.batches_done else "")
+        print(f"Resumed from {path}: {done} done")
+        return int(state["epoch"])
+
+    def _restore(self, state: dict[str, Any], trainer: Any, path: Path) -> None:
         have, want = sorted(state["models"]), sorted(n for n, m in trainer._models.items() if m is not None)
         if have != want:
             raise ValueError(f"{path} holds the models {have}, but this trainer has {want}")
@@ -272,11 +262,7 @@ class RunState:
         if state["scaler"] is not None and hasattr(trainer.scaler, "load_state_dict"):
             trainer.scaler.load_state_dict(state["scaler"])
         trainer.best_result = state["best_result"]
-        trainer.load_extra_state(state["extra"])
         self._load_own(state)
-        done = f"{state['epoch']} epochs" + (f" and {self.batches_done} batches" if self.batches_done else "")
-        print(f"Resumed from {path}: {done} done")
-        return int(state["epoch"])
 
     def _load_own(self, state: dict[str, Any]) -> None:
         self.history[:] = state["history"]
@@ -299,11 +285,8 @@ class RunState:
 
         Without it, a complete run that is started again would end with a poorer record than it had.
         """
-        path = Path(directory) / RECORD_FILE
-        if not path.is_file():
-            return
-        record = read_json(str(path))
-        if len(record.get("history", [])) == done:
+        record = read_record(directory)
+        if record is not None and len(record.get("history") or []) == done:
             self.history[:] = record["history"]
             self.start_utc = record["start_utc"]
             self.train_seconds = record["cost"]["train_seconds"] or 0.0
@@ -311,31 +294,32 @@ class RunState:
             self.steps = round(self.train_seconds / (record["cost"]["seconds_per_step"] or 1.0))
             self.images = round(self.train_seconds * (record["cost"]["images_per_second"] or 0.0))
 
+    def _compare(self, state: dict[str, Any], cfg: Any, directory: str, any_config: bool) -> None:
+        old, new = state["config"], nested_config(cfg)
+        data = state.get("data") or {}
+        if old["OPTIM"]["MAX_EPOCH"] != new["OPTIM"]["MAX_EPOCH"]:
+            print(f"OPTIM.MAX_EPOCH was {old['OPTIM']['MAX_EPOCH']}, is now {new['OPTIM']['MAX_EPOCH']}")
+        free = (*FREE_ON_RESUME, DATA_PATH) if data and self.data else FREE_ON_RESUME
+        settings = [f"{key} was {was!r}, is {now!r}" for key, was, now in changed_settings(old, new, free)]
+        self._object("configuration", settings, directory, any_config)
+        if data and self.data:
+            lists = list(changed_data(data, self.data, drawn_anew=new["SEED"] < 0))
+            self._object("data", lists, directory, any_config)
+
     @staticmethod
-    def _compare_config(old: dict, cfg: Any, directory: str, any_config: bool) -> None:
-        before, now = dict(_flat(old)), dict(_flat(nested_config(cfg)))
-        changed = sorted(k for k in before.keys() | now.keys() if before.get(k) != now.get(k) and k not in _FREE_KEYS)
-        if before.get("OPTIM.MAX_EPOCH") != now.get("OPTIM.MAX_EPOCH"):
-            print(f"OPTIM.MAX_EPOCH was {before.get('OPTIM.MAX_EPOCH')}, is now {now.get('OPTIM.MAX_EPOCH')}")
+    def _object(what: str, changed: list[str], directory: str, any_config: bool) -> None:
         if not changed:
             return
-        told = ", ".join(f"{key} was {before.get(key)!r}, is {now.get(key)!r}" for key in changed[:3])
+        article = "other" if what == "data" else "another"
+        told = ", ".join(changed[:3])
         if not any_config:
             raise ValueError(
-                f"the output folder {directory} holds an unfinished run of another configuration ({told}); choose "
+                f"the output folder {directory} holds an unfinished run of {article} {what} ({told}); choose "
                 f"another --output-dir, remove that folder, or pass --resume {directory} to go on from it nevertheless"
             )
-        print(f"Going on with another configuration: {told}" + (", ..." if len(changed) > 3 else ""))
+        print(f"Going on with {article} {what}: {told}" + (", ..." if len(changed) > 3 else ""))
 
 
 def remove_state(output_dir: str | os.PathLike) -> None:
     """Remove the rolling file: the run is complete."""
     (Path(output_dir) / STATE_FILE).unlink(missing_ok=True)
-
-
-def _flat(node: dict, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in node.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

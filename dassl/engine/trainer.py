@@ -12,10 +12,10 @@ import torch
 
 from dassl.data import DataManager
 from dassl.evaluation import build_evaluator
+from dassl.records import data_of, lock_output_dir
 from dassl.utils.checkpoint import BEST
 from dassl.utils.device import select_device
 from dassl.utils.files import remove_stale_temporaries
-from dassl.utils.lock import lock_output_dir
 from dassl.utils.meters import AverageMeter, MetricMeter
 
 from .base import TrainerBase
@@ -63,6 +63,8 @@ class SimpleTrainer(TrainerBase):
         self.build_data_loader()
         if self.total_steps() > 0:
             self.max_epoch = math.ceil(self.total_steps() / len(self.train_loader_x))
+        if getattr(self, "dm", None) is not None:
+            self._run_state.data = data_of(self.dm.dataset)  # as it is now, not at the end
         self.build_model()
         self.evaluator = build_evaluator(cfg, lab2cname=self.lab2cname)
         self.best_result = -math.inf
@@ -106,7 +108,17 @@ class SimpleTrainer(TrainerBase):
     # ---- life cycle
 
     def train(self) -> None:  # type: ignore[override]
-        """Run all epochs that are still to be done."""
+        """Run all epochs that are still to be done.
+
+        Raises:
+            ValueError: there is a model to optimise, and no epoch to do it in. (A method without an optimiser, or with
+                a `train` of its own, has no use for ``OPTIM.MAX_EPOCH`` and may have any.)
+        """
+        if self.max_epoch < 1 and any(optim is not None for optim in self._optims.values()):
+            raise ValueError(
+                f"OPTIM.MAX_EPOCH is {self.max_epoch}: expected at least 1 epoch, since {self.cfg.TRAINER.NAME} would "
+                "be tested untrained"
+            )
         super().train(self.start_epoch, self.max_epoch)
 
     def before_train(self) -> None:

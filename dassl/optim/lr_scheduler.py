@@ -211,6 +211,11 @@ def build_lr_scheduler(
     if warmup <= 0:
         return scheduler
     check_availability(optim_cfg.WARMUP_TYPE, AVAI_WARMUPS)
+    if warmup >= optim_cfg.MAX_EPOCH > 0:
+        print(
+            f"OPTIM.WARMUP_EPOCH is {warmup} and OPTIM.MAX_EPOCH {optim_cfg.MAX_EPOCH}: the whole run is warm-up, and "
+            f"OPTIM.LR {optim_cfg.LR:g} is never reached"
+        )
     recount = optim_cfg.WARMUP_RECOUNT
     if optim_cfg.WARMUP_TYPE == "constant":
         return ConstantWarmupScheduler(optimizer, scheduler, warmup, optim_cfg.WARMUP_CONS_LR, recount=recount)

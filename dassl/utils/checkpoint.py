@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,23 @@ import numpy as np
 import torch
 from torch import nn
 
+from dassl.records.weights import BEST, NUMBERED, POINTER, checkpoint_name
+
 from .files import atomic_path
 from .legacy import allowed_placeholders, placeholder_for, without_placeholders
 
-POINTER = "checkpoint"  # the text file that names the newest checkpoint of a folder
-BEST = "model-best.pth.tar"
-NUMBERED = "model.pth.tar-"  # and the number of epochs done
+_noted: list[Path] | None = None
+
+
+@contextmanager
+def noted_checkpoints() -> Iterator[list[Path]]:
+    """Within it, every checkpoint that `load_checkpoint` reads is added to the list; whoever asks for it."""
+    global _noted
+    outer, _noted = _noted, []
+    try:
+        yield _noted
+    finally:
+        _noted = outer
 
 
 def save_torch(obj: Any, path: str | os.PathLike) -> None:
@@ -78,6 +90,8 @@ def load_checkpoint(fpath: str | os.PathLike) -> Any:
         if placeholders:
             print(f"{path} holds objects of an older release ({', '.join(sorted(placeholders))}): left out")
             loaded = without_placeholders(loaded)
+        if _noted is not None and path not in _noted:
+            _noted.append(path)
         return loaded
     raise ValueError(f"checkpoint {path} refers to more than 64 classes: this is not a checkpoint of weights")
 
@@ -264,24 +278,17 @@ def find_checkpoint(source: str | os.PathLike, model_name: str, epoch: int | Non
         folder = path
     if epoch is not None:
         return folder / f"{NUMBERED}{epoch}"
-    if (folder / BEST).is_file():
-        return folder / BEST
-    pointer = folder / POINTER
-    named = _pointed_at(pointer) if pointer.is_file() else None
-    if named is not None and (folder / named).is_file():
-        return folder / named
-    matches = (re.fullmatch(re.escape(NUMBERED) + r"(\d+)", name) for name in checkpoint_files(folder))
-    numbers = [int(match.group(1)) for match in matches if match]
-    if not numbers:
+    name = checkpoint_name(folder)
+    if name is None:
         there = sorted(p.name for p in folder.iterdir())
         raise FileNotFoundError(
             f"checkpoint not found: {folder} has no {NUMBERED}<epoch>, of which the newest is taken or --load-epoch "
             f"chooses one (it has {', '.join(there[:5]) or 'nothing'}); give a file itself to load just that"
         )
-    newest = folder / f"{NUMBERED}{max(numbers)}"
-    if named is not None:
-        print(f"{pointer} names {named!r}, which is not there: taking {newest.name}, the newest that is")
-    return newest
+    pointer = folder / POINTER
+    if name != BEST and pointer.is_file() and _pointed_at(pointer) != name:
+        print(f"{pointer} names {_pointed_at(pointer)!r}, which is not there: taking {name}, the newest that is")
+    return folder / name
 
 
 def load_state_dict(model: nn.Module, state_dict: Mapping[str, Any], source: str, strict: bool = True) -> None:

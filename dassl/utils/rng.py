@@ -11,8 +11,15 @@ import numpy as np
 import torch
 
 
+def check_seed(seed: int) -> None:
+    """Raise ValueError unless torch can be seeded with a number."""
+    if not -(2**63) <= seed < 2**64:
+        raise ValueError(f"SEED is {seed}: expected a whole number of at most 64 bits, below {2**64}")
+
+
 def set_random_seed(seed: int) -> None:
     """Seed Python, NumPy and torch (CPU and every GPU). Zero is a seed like any other."""
+    check_seed(seed)
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)

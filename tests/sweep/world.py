@@ -1,4 +1,4 @@
-"""A project in miniature for sweeps: real config names, and a ``train.py`` of the standard library alone.
+"""A project in miniature for sweeps: real config names, and a ``train.py`` of the standard library and the records.
 
 Its runs count to a number, saving as the real ones do: on SIGTERM and SIGINT, and then they go on from there. Every
 count and every completion is noted in ``ledger.txt``, so that work done twice or lost shows.
@@ -17,8 +17,13 @@ from pathlib import Path
 from sweep.layout import ROOT, Call
 from sweep.plan import Plan, Wanted, make_plan
 
-TRAIN = """
-import fcntl, hashlib, json, os, signal, sys, time
+TRAIN = (
+    f"""
+import sys; sys.path.insert(0, {str(ROOT)!r})
+"""
+    + """
+import fcntl, hashlib, json, os, pathlib, signal, time
+from dassl.records import Asked, Source, is_answered, read_record, take, write_marks
 words = sys.argv[1:]
 def value(name, default=""):
     return words[words.index(name) + 1] if name in words else default
@@ -27,19 +32,18 @@ method, dataset = value("--trainer"), os.path.basename(value("--dataset-config-f
 def note(text):
     with open("ledger.txt", "a") as ledger:
         ledger.write(text + "\\n")
-def complete():
-    try:
-        return json.load(open(folder + "/run.json"))["environment"]["command"]
-    except FileNotFoundError:
-        return None
+asked = Asked.from_arguments(words, pathlib.Path.cwd())
+sources = [Source("content", "config_file", ""), Source("content", "dataset_config_file", "")]
+if "--model-dir" in words:
+    sources.append(Source("content", "model_dir", "model/model.pth.tar-1"))
 def write(name, text):
     with open(folder + "/" + name + ".part", "w") as file:
         file.write(text)
     os.replace(folder + "/" + name + ".part", folder + "/" + name)
 command = " ".join(["python", *sys.argv])
-if complete() is not None:
-    if complete() != command:
-        sys.exit("error: holds a complete run with other settings")
+if read_record(folder) is not None:
+    if not is_answered(folder, asked) and read_record(folder)["environment"]["command"] != command:
+        sys.exit("error: holds a complete run that answers another question")
     print(folder, "is complete: nothing to do")
     sys.exit(0)
 os.makedirs(folder, exist_ok=True)
@@ -83,13 +87,15 @@ protocol = {"shots": int(value("DATASET.NUM_SHOTS")), "subsample_classes": value
             "model_dir": value("--model-dir")}
 write("run.json", json.dumps({
     "schema_version": 1, "status": "complete", "method": method, "dataset": dataset.title(), "backbone": "b",
-    "protocol": protocol, "metrics": {"test": {"accuracy": accuracy}},
+    "protocol": protocol, "config": {}, "data": {}, "metrics": {"test": {"accuracy": accuracy}},
     "trainable_parameters": 0 if method.startswith("Zero") else 8, "end_utc": "2024-01-01T00:00:00+00:00",
     "cost": {"train_seconds": 2.0, "eval_seconds": 1.0},
     "environment": {"command": command, "device_name": "abacus"}}))
+write_marks(folder, asked, take(asked, sources))
 os.remove(folder + "/resume.pt")
 note(f"complete {folder}")
 """
+)
 
 
 def make_world(root: Path) -> Path:
