@@ -14,14 +14,14 @@ from sweep.times import Times, read_elsewhere
 def survey(plan: Plan) -> tuple[dict[str, State], Times]:
     """How every run of a plan stands, and what finished ones say about time."""
     root = plan.wanted.root
-    states, times = {}, Times(read_elsewhere())
+    states, times = {}, Times(read_elsewhere(root))
     for run in plan.runs.values():
         record = read_record(root / run.folder)
         states[run.folder] = state_of(run, root, record)
         if record is not None:
             verdict = read_verdict(run, root)
             whole = verdict.get("verdict") == "done" and verdict.get("fresh")
-            times.add(record, float(verdict["seconds"]) if whole else None)
+            times.add(record, float(verdict["seconds"]) if whole else None, root)
     return states, times
 
 
