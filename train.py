@@ -1,8 +1,8 @@
 """Train or test one method on one dataset: arguments → config → trainer → run record.
 
-    python train.py --trainer MaPLe                      # the quickstart's setting, on Digits
     python train.py --list                               # methods, datasets, backbones
-    python train.py --trainer MaPLe --config-file … --dataset-config-file … --seed 1 OPTIM.MAX_EPOCH 10
+    python train.py --trainer NAME                       # the quickstart's setting and dataset
+    python train.py --trainer NAME --config-file … --dataset-config-file … --seed 1 OPTIM.MAX_EPOCH 10
 
 Exit codes: 0 done (or complete already), 2 a mistake in what was asked for, 128 + n stopped by signal n (resumable).
 """
@@ -20,7 +20,6 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 DEFAULT_CONFIG = "quickstart"
-DEFAULT_DATASET = "digits"
 
 #: Settings that say where and how fast a run is made, not what is computed.
 NOT_A_SETTING = ("OUTPUT_DIR", "RESUME", "VERBOSE", "DATASET.ROOT", "DATALOADER.NUM_WORKERS", "TRAIN.PRINT_FREQ")
@@ -33,11 +32,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         epilog="KEY VALUE pairs at the end override the config files, e.g. OPTIM.LR 0.002 DATASET.NUM_SHOTS 4.",
     )
     parser.add_argument("--list", action="store_true", help="list methods, datasets and backbones, and stop")
-    parser.add_argument("--trainer", default="", metavar="NAME", help="method, e.g. MaPLe")
+    parser.add_argument("--trainer", default="", metavar="NAME", help="method, as --list has it")
     parser.add_argument("--root", default="", metavar="DIR", help="data root (default: $DATA, else ./data)")
     parser.add_argument("--output-dir", default="", metavar="DIR", help="default: output/DATASET/TRAINER/CONFIG/seedN")
     parser.add_argument("--config-file", default="", metavar="YAML", help="of the method (default: its quickstart)")
-    parser.add_argument("--dataset-config-file", default="", metavar="YAML", help="of the dataset (default: Digits)")
+    parser.add_argument(
+        "--dataset-config-file", default="", metavar="YAML", help="of the dataset (default: the quickstart's)"
+    )
     parser.add_argument("--seed", type=int, metavar="N", help="0 is a seed; negative: no fixed seed")
     parser.add_argument(
         "--backbone", default="", metavar="NAME", help="an OpenAI name, mini_clip, open_clip:…, or a file"
@@ -57,7 +58,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="config keys and their values")
     args = parser.parse_args(argv)
     if not args.list and not args.trainer:
-        parser.error("--trainer is needed, e.g. --trainer MaPLe (python train.py --list shows all)")
+        parser.error("--trainer NAME is needed (python train.py --list shows all)")
     return args
 
 
@@ -189,9 +190,10 @@ def run(args: argparse.Namespace) -> int:
         return 0
     method_configs = HERE / "configs" / "trainers" / args.trainer
     args.config_file = args.config_file or str(method_configs / f"{DEFAULT_CONFIG}.yaml")
-    args.dataset_config_file = args.dataset_config_file or str(
-        HERE / "configs" / "datasets" / f"{DEFAULT_DATASET}.yaml"
-    )
+    if not args.dataset_config_file:
+        from configs.facts import default_dataset
+
+        args.dataset_config_file = str(HERE / "configs" / "datasets" / f"{default_dataset(HERE).stem}.yaml")
     if args.output_dir and not args.force and is_complete(args, read_complete_record(args.output_dir)):
         print(f"{args.output_dir} is complete: nothing to do (--force runs it again)")
         return 0

@@ -38,6 +38,12 @@ def methods(root: Path = ROOT) -> dict[str, MethodFacts]:
     return {facts.name: facts for facts in sorted(found, key=lambda facts: (facts.row.place, facts.name))}
 
 
+def board_of(method: str, root: Path = ROOT) -> str:
+    """A method's board; "" where no file states it."""
+    found = methods(root).get(method)
+    return found.board if found else ""
+
+
 @cache
 def rows(root: Path = ROOT) -> tuple[RowFacts, ...]:
     """All rows of all methods, by place.

@@ -17,6 +17,8 @@ PROTOCOLS = ("base2new", "xd", "dg", "fewshot", "ablation")
 FAMILIES = ("base2new", "xd", "fewshot")
 #: What a method is allowed to use. Figures are ranked within a board alone.
 BOARDS = ("inductive", "llm-text", "training-free", "transductive")
+#: Key of published averages over the benchmark, or over its targets.
+AVERAGE = "Average"
 
 
 @dataclass(frozen=True)

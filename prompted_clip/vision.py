@@ -14,8 +14,8 @@ from prompted_clip.prompts import Prompts
 class VisionTransformer(nn.Module):
     """CLIP's ViT with prompt tokens after the patches (deep: replaced before each of the first blocks).
 
-    Prompts enter after the positional embedding and before ``ln_pre``; the class token stays row 0 (MaPLe, section 3.2;
-    VPT, arXiv 2203.12119).
+    Prompts enter after the positional embedding and before ``ln_pre``; the class token stays row 0 (arXiv 2210.03117,
+    section 3.2; arXiv 2203.12119).
     """
 
     def __init__(
