@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean
 
-from configs.facts import ROOT, methods, rows, source_dataset
+from configs.facts import ROOT, methods, rows, setting_of, source_dataset
 from configs.method import AVERAGE, Published, RowFacts
 
 BEGIN, END = "<!-- methods -->", "<!-- end -->"
@@ -31,17 +31,21 @@ def table(root: Path = ROOT) -> str:
         name = f"`{row.method}`" + (f", {row.name}" if row.name else "")
         paper = facts.paper
         where = f"{paper.venue} {paper.year}" + (f", {paper.arxiv}" if paper.arxiv else "") if paper else "–"
-        setting = row.settings[0] if row.settings else facts.settings["default"][-1].setting
         new = "– (knows no new classes)" if facts.known_classes_only else "–"
         figures = [(row.published and _base_to_new(row.published)) or new, *_means(row, source_dataset(root).name)]
         lines.append(
-            _line([name, where, facts.board, row.trains, row.parameters, f"`{row.method}/{setting}`", *figures])
+            _line([name, where, facts.board, row.trains, row.parameters, f"`{setting_of(row, root)}`", *figures])
         )
         if row.published:
             sources.setdefault(row.published.source, []).append(name)
     told = [f"- {source}: {'; '.join(names)}" for source, names in sources.items()]
     return "\n".join(
-        [*lines, "", "The averages (11 data sets; 10 targets; 4 shifted data sets, computed from the printed figures) are from:", *told]
+        [
+            *lines,
+            "",
+            "The averages (11 data sets; 10 targets; 4 shifted data sets, computed from the printed figures) are from:",
+            *told,
+        ]
     )
 
 

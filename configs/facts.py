@@ -55,6 +55,12 @@ def rows(root: Path = ROOT) -> tuple[RowFacts, ...]:
     return tuple(sorted(found, key=lambda row: (row.place, row.entry)))
 
 
+def setting_of(row: RowFacts, root: Path = ROOT) -> str:
+    """A row's usual setting, as a path below configs/trainers/ without .yaml."""
+    rules = methods(root)[row.method].settings["default"]
+    return f"{row.method}/{row.settings[0] if row.settings else rules[-1].setting}"
+
+
 @cache
 def datasets(root: Path = ROOT) -> dict[str, DatasetFacts]:
     """The datasets that have facts, by place; the key is the stem.
