@@ -1,8 +1,8 @@
 """Train or test one method on one dataset: arguments → config → trainer → run record.
 
-    python train.py --trainer MaPLe                      # the quickstart's setting, on Digits
     python train.py --list                               # methods, datasets, backbones
-    python train.py --trainer MaPLe --config-file … --dataset-config-file … --seed 1 OPTIM.MAX_EPOCH 10
+    python train.py --trainer NAME                       # the quickstart's setting and dataset
+    python train.py --trainer NAME --config-file … --dataset-config-file … --seed 1 OPTIM.MAX_EPOCH 10
 
 Exit codes: 0 done (or complete already), 2 a mistake in what was asked for, 128 + n stopped by signal n (resumable).
 """
@@ -35,7 +35,6 @@ from dassl.records.folder import damaged_record
 
 HERE = Path(__file__).resolve().parent
 DEFAULT_CONFIG = "quickstart"
-DEFAULT_DATASET = "digits"
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -45,11 +44,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         epilog="KEY VALUE pairs at the end override the config files, e.g. OPTIM.LR 0.002 DATASET.NUM_SHOTS 4.",
     )
     parser.add_argument("--list", action="store_true", help="list methods, datasets and backbones, and stop")
-    parser.add_argument("--trainer", default="", metavar="NAME", help="method, e.g. MaPLe")
+    parser.add_argument("--trainer", default="", metavar="NAME", help="method, as --list has it")
     parser.add_argument("--root", default="", metavar="DIR", help="data root (default: $DATA, else ./data)")
     parser.add_argument("--output-dir", default="", metavar="DIR", help="default: output/DATASET/TRAINER/CONFIG/seedN")
     parser.add_argument("--config-file", default="", metavar="YAML", help="of the method (default: its quickstart)")
-    parser.add_argument("--dataset-config-file", default="", metavar="YAML", help="of the dataset (default: Digits)")
+    parser.add_argument(
+        "--dataset-config-file", default="", metavar="YAML", help="of the dataset (default: the quickstart's)"
+    )
     parser.add_argument("--seed", type=int, metavar="N", help="0 is a seed; negative: no fixed seed")
     parser.add_argument(
         "--backbone", default="", metavar="NAME", help="an OpenAI name, mini_clip, open_clip:…, or a file"
@@ -69,7 +70,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="config keys and their values")
     args = parser.parse_args(argv)
     if not args.list and not args.trainer:
-        parser.error("--trainer is needed, e.g. --trainer MaPLe (python train.py --list shows all)")
+        parser.error("--trainer NAME is needed (python train.py --list shows all)")
     args.opts = args.opts[1:] if args.opts[:1] == ["--"] else args.opts
     check_order(parser, args)
     return args
@@ -265,9 +266,10 @@ def run(args: argparse.Namespace) -> int:
         return 0
     method_configs = HERE / "configs" / "trainers" / args.trainer
     args.config_file = args.config_file or str(method_configs / f"{DEFAULT_CONFIG}.yaml")
-    args.dataset_config_file = args.dataset_config_file or str(
-        HERE / "configs" / "datasets" / f"{DEFAULT_DATASET}.yaml"
-    )
+    if not args.dataset_config_file:
+        from configs.facts import default_dataset
+
+        args.dataset_config_file = str(HERE / "configs" / "datasets" / f"{default_dataset(HERE).stem}.yaml")
     asked = what_is_asked(args)
     if args.output_dir and not args.force and is_answered(args.output_dir, asked):
         say_complete(args.output_dir)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
+from configs import facts
+from configs.method import RowFacts
 from reporting.options import Options
 from reporting.records import RunTree
 from reporting.report import Report, Row, Table, Variant
-from reporting.rows import DATASETS, Slot, collect, labels, order
+from reporting.rows import Slot, collect, in_order, labels
 from reporting.stats import Cell, by_pair, hm_cell, whole_average
 
 COLUMNS = ["Base", "New", "HM"]
 _SIDES = {"base": "Base", "new": "New"}
 SPREAD = "mean ± population standard deviation over 3 seeds (n shown where it is not 3), percent"
 _HM = "seeds are averaged first, then HM = 2·base·new/(base + new); its ± is the spread of each seed's own HM"
-_DESIGNS = ["VPT", "IVLP text", "IVLP"]  # the ablation's order; the rest stands as elsewhere
 
 
 def build(tree: RunTree, options: Options, ablation: bool = False) -> Report:
@@ -44,7 +46,7 @@ def build(tree: RunTree, options: Options, ablation: bool = False) -> Report:
     settings = {slot.variant: run.settings for slot, run in placed}
     found = collect(placed, options, (lambda variants: _design_labels(variants, settings)) if ablation else None)
     names = found.names
-    shown = order((slot.dataset for slot, _ in placed), options.datasets or DATASETS)
+    shown = in_order((slot.dataset for slot, _ in placed), options.datasets)
 
     grid: dict[Variant, dict[str, dict[str, Cell | None]]] = {}
     missing = []
@@ -61,12 +63,13 @@ def build(tree: RunTree, options: Options, ablation: bool = False) -> Report:
         rows += [Row(dataset, names[v], grid[v][dataset]) for dataset in shown for v in found.variants]
     if ablation or len(shown) > 1:
         block = f"Average over {len(shown)} dataset{'s' if len(shown) > 1 else ''}"
-        ranked = sorted(found.variants, key=lambda v: _rank(v, settings[v])) if ablation else found.variants
+        ranked = (
+            sorted(found.variants, key=lambda v: _rank(v, settings[v], options.methods)) if ablation else found.variants
+        )
         averages = {v: _average(list(grid[v].values()), options.hm_of) for v in ranked}
         rows += [Row(block, names[v], averages[v], is_average=True) for v in ranked]
     title = "Design ablation, base-to-new averages" if ablation else "Base-to-new generalisation"
     table = Table(title, COLUMNS, rows, block_name="Datasets" if ablation else "Dataset")
-    table.mark_best()
 
     explanation = [SPREAD, _HM]
     if rows[-1].is_average:
@@ -87,7 +90,9 @@ def build(tree: RunTree, options: Options, ablation: bool = False) -> Report:
             for column in COLUMNS
         },
         seedless=found.seedless,
+        boards=found.boards,
     )
+    report.mark_best()
     if options.paper is not None:
         variants = {names[variant]: variant for variant in found.variants}
         options.paper.annotate_base_to_new(report, table, variants, shown, options.hm_of)
@@ -103,32 +108,23 @@ def _average(cells: Sequence[dict[str, Cell | None]], hm_of: str) -> dict[str, C
     return average
 
 
-def _design(variant: Variant, settings: dict) -> str:
-    """VPT, IVLP text (no vision prompts), IVLP, or the method's own name."""
-    if variant.method != "IVLP":
-        return variant.method
-    depth = settings.get("TRAINER", {}).get("IVLP", {}).get("PROMPT_DEPTH_VISION")
-    return "IVLP text" if depth == 0 or (depth is None and "language_only" in variant.config_name) else "IVLP"
+def _row_of(variant: Variant, settings: dict) -> RowFacts | None:
+    """The row that a variant belongs to, as its method's facts have it; None for a method without any."""
+    found = facts.methods().get(variant.method)
+    return found.row_of(variant.config_name, settings) if found else None
 
 
-def _rank(variant: Variant, settings: dict) -> int:
-    """Place of a design in the paper's ablation; methods outside of it keep their order around it."""
-    design = _design(variant, settings)
-    if design in _DESIGNS:
-        return 1 + _DESIGNS.index(design)
-    return 0 if design in ("ZeroshotCLIP", "ZeroshotCLIP2", "LinearProbe", "CoOp", "CoCoOp") else len(_DESIGNS) + 1
+def _rank(variant: Variant, settings: dict, methods: Sequence[str] | None) -> tuple[float, float]:
+    """Place of a row in the ablation: by design, after the asked order of methods where there is one."""
+    row = _row_of(variant, settings)
+    return methods.index(variant.method) if methods else 0, row.place if row else inf
 
 
 def _design_labels(variants: Sequence[Variant], settings: dict[Variant, dict]) -> dict[Variant, str]:
     """Names of the ablation's rows: the paper's name of the design, with what differs where two rows share one."""
-    full = {
-        "VPT": "Deep vision prompting (VPT)",
-        "IVLP text": "Deep language prompting (IVLP text)",
-        "IVLP": "Independent V-L prompting (IVLP)",
-    }
     designs = {}
     for variant in variants:
-        design = _design(variant, settings[variant])
-        designs[variant] = variant._replace(method=full.get(design, design))
+        row = _row_of(variant, settings[variant])
+        designs[variant] = variant._replace(method=(row.design if row else "") or variant.method)
     names = labels(list(designs.values()))
     return {variant: names[design] for variant, design in designs.items()}

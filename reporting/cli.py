@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from configs.method import PROTOCOLS
 from reporting import base2new, fewshot, transfer
 from reporting.compare import compare
 from reporting.options import Options
@@ -19,8 +20,6 @@ from reporting.paper import Paper
 from reporting.records import RunTree, read_runs
 from reporting.render import FORMATS, SUFFIXES, remarks
 from reporting.report import Report
-
-PROTOCOLS = ["base2new", "xd", "dg", "fewshot", "ablation"]
 
 
 def parser() -> argparse.ArgumentParser:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from statistics import fmean
 
-from reporting.report import Comparison, Pair, Report
+from reporting.report import NOT_STATED, Comparison, Pair, Report
 from reporting.stats import paired_interval
 
 
@@ -31,6 +31,9 @@ def compare(report: Report, first: str, second: str) -> Comparison:
     if a == b:
         raise ValueError(f"--compare: both names mean the row '{a}'; name two different ones")
     comparison = Comparison(a, b, [])
+    boards = [report.boards.get(label) or NOT_STATED for label in (a, b)]
+    if boards[0] != boards[1]:
+        comparison.notes.append(f"not of one board: '{a}' is {boards[0]}, '{b}' {boards[1]}")
     for quantity, by_label in report.samples.items():
         left, right = by_label.get(a, {}), by_label.get(b, {})
         if not left or not right:

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from reporting.fewshot import shots_of
 from reporting.records import Run
 from reporting.report import Report, Row
-from reporting.rows import DATASETS, order
+from reporting.rows import in_order
 from reporting.style import colours, legend, short
 
 _WIDTH, _HEIGHT = 3.1, 2.5  # inches of one panel
@@ -92,7 +92,7 @@ def by_epoch(report: Report) -> Figure:
     found = histories(report)
     if not found:
         raise ValueError("no run of this report records a training history; nothing to draw for --plot-kind history")
-    datasets = order(found, DATASETS)
+    datasets = in_order(found)
     colour = colours(report)
     fig, axes = _panels(2 * len(datasets), across=2 if len(datasets) == 1 else _ACROSS)
     for i, dataset in enumerate(datasets):

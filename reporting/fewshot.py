@@ -10,7 +10,7 @@ from reporting.base2new import SPREAD
 from reporting.options import Options
 from reporting.records import Run, RunTree
 from reporting.report import Report, Row, Table, Variant
-from reporting.rows import DATASETS, Slot, collect, order
+from reporting.rows import Slot, collect, in_order
 from reporting.stats import Cell, by_pair, whole_average
 from reporting.transfer import evaluated_elsewhere
 
@@ -59,7 +59,7 @@ def build(tree: RunTree, options: Options) -> Report:
         )
     placed, merged = _share_rows(_latest_zero_shot(placed))
     found = collect(placed, options)
-    shown = order((slot.dataset for slot, _ in placed), options.datasets or DATASETS)
+    shown = in_order((slot.dataset for slot, _ in placed), options.datasets)
     columns = [column(n) for n in sorted({shots_of(slot.column) for slot, _ in placed})]
 
     report = Report(
@@ -72,6 +72,7 @@ def build(tree: RunTree, options: Options) -> Report:
         explanation=[SPREAD, "columns: training images per class; an average needs every dataset"],
         runs=found.runs,
         seedless=found.seedless,
+        boards=found.boards,
     )
     grid: dict[Variant, dict[str, dict[str, Cell | None]]] = {}
     for variant in found.variants:
@@ -91,8 +92,8 @@ def build(tree: RunTree, options: Options) -> Report:
         }
         rows += [Row(block, found.names[v], averages[v], True) for v in found.variants]
     table = Table("Few-shot learning, all classes", columns, rows)
-    table.mark_best()
     report.tables.append(table)
+    report.mark_best()
     for name in columns:
         report.samples[name] = {
             found.names[v]: by_pair({dataset: cells.get(name) for dataset, cells in grid[v].items()})
@@ -118,7 +119,7 @@ def _latest_zero_shot(placed: Sequence[tuple[Slot, Run]]) -> list[tuple[Slot, Ru
 
 
 def _share_rows(placed: Sequence[tuple[Slot, Run]]) -> tuple[list[tuple[Slot, Run]], list[str]]:
-    """Let a method's configurations share a row where no cell has two of them (CoOp's epochs go by shots).
+    """Let a method's configurations share a row where no cell has two of them (epochs may go by shots).
 
     Returns:
         The runs with their slots, and a note for each row that holds several configurations.

@@ -14,7 +14,7 @@ class Options:
     """What to show and how.
 
     Attributes:
-        methods: methods to show, in this order; None for all in the paper's order.
+        methods: methods to show, in this order; None for all, in their places.
         datasets: datasets to show and average over; None for all.
         split: the split whose metrics count.
         metric: accuracy or macro_f1.

@@ -14,7 +14,7 @@ from reporting.logs import newest_log
 from reporting.records import Run
 from reporting.render import USUAL_SEEDS, comparison_lines, difference_text, paper_text
 from reporting.report import MISSING, Report, Row, Table
-from reporting.rows import DATASETS, order
+from reporting.rows import in_order
 from reporting.stats import Cell
 from reporting.style import colours
 
@@ -134,11 +134,11 @@ def _cards(report: Report, colour: dict[str, str]) -> str:
     what, figures = _headline(report)
     if not figures:
         return ""
-    top = max(round(cell.mean, 2) for _, cell in figures)
     cards = []
     for label, cell in figures:
         spread = f" <small>± {cell.std:.2f}</small>" if cell.std is not None else ""
-        best = " top" if round(cell.mean, 2) == top and len(figures) > 1 else ""
+        rivals = [each.mean for other, each in figures if report.boards.get(other) == report.boards.get(label)]
+        best = " top" if round(cell.mean, 2) == round(max(rivals), 2) and len(rivals) > 1 else ""
         cards.append(
             f'<div class="sheet card{best}" style="--colour:{colour[label]}">'
             f'<div class="name"><span class="dot"></span>{escape(label)}</div>'
@@ -211,7 +211,7 @@ def _link(target: Path, page: Path, text: str) -> str:
 def _runs(report: Report, page: Path, colour: dict[str, str], split: str) -> str:
     rows = []
     every = [run for runs in report.runs.values() for run in runs]
-    places = order((run.dataset for run in every), DATASETS)
+    places = in_order(run.dataset for run in every)
     halves = len({run.subsample for run in every}) > 1
     for label, runs in report.runs.items():
         for run in sorted(runs, key=lambda r: (places.index(r.dataset), r.subsample, r.shots or 0, r.seed)):
@@ -234,8 +234,9 @@ def _runs(report: Report, page: Path, colour: dict[str, str], split: str) -> str
             rows.append(f"<tr>{''.join(cells)}</tr>")
     headings = ["Method", "Dataset", *(["Classes"] if halves else []), "seed", report.metric.replace("_", " "), "files"]
     headings += ["shots", "training", "evaluation", "memory", "device"]
+    example = escape(f"{every[-1].method.lower()} {max(run.seed for run in every)}", quote=True)
     return (
-        '<input type="search" data-filters="runs" placeholder="Filter runs, e.g. maple 3" aria-label="Filter runs">'
+        f'<input type="search" data-filters="runs" placeholder="Filter runs, e.g. {example}" aria-label="Filter runs">'
         + _table(headings, 3 if halves else 2, rows, name="runs")
     )
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from configs import facts
 from reporting.titles import tell_apart
 
 SCHEMA_VERSION = 1
@@ -53,8 +54,12 @@ class Run:
 
     @property
     def is_zero_shot(self) -> bool:
-        """Whether nothing was trained: shots and, but for evaluation noise, seed do not matter to it."""
-        return self.trainable_parameters == 0
+        """Whether nothing was trained: shots and, but for evaluation noise, seed do not matter to it.
+
+        The method's facts tell: one without trainable parameters may still learn from images (a cache of features).
+        """
+        known = facts.methods().get(self.method)
+        return known.trains_nothing if known else self.trainable_parameters == 0
 
     @property
     def known_shots(self) -> int | None:

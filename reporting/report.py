@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from reporting.records import Run
 from reporting.stats import Cell, Interval
 
 MISSING = "–"
+NOT_STATED = "not stated"  # the board of a method without a method.yaml
 Pair = tuple[str | int, ...]
 
 
@@ -62,13 +64,16 @@ class Table:
         """The row of a block with this label, None where there is none."""
         return next((row for row in self.rows if row.block == block and row.label == label), None)
 
-    def mark_best(self) -> None:
-        """Mark the highest cell of every block and column; equal at two decimals is equally good.
+    def mark_best(self, boards: Mapping[str, str]) -> None:
+        """Mark the highest cell of every block, column and board; equal at two decimals is equally good.
 
-        A block with fewer than two figures in a column has no best one.
+        Fewer than two figures of a board in a block and column have no best one.
+
+        Args:
+            boards: the board of each row's label.
         """
-        for block in self.blocks:
-            rows = [row for row in self.rows if row.block == block]
+        for block, board in {(row.block, boards.get(row.label, "")): None for row in self.rows}:
+            rows = [row for row in self.rows if (row.block, boards.get(row.label, "")) == (block, board)]
             for column in self.columns:
                 cells = [cell for row in rows if (cell := row.cells.get(column)) is not None]
                 if len(cells) > 1:
@@ -103,6 +108,7 @@ class Report:
         runs: the runs behind the tables, by row label.
         samples: figures to compare methods by: quantity, then row label, then pair (dataset, ..., seed).
         seedless: labels of zero-shot rows, whose figure holds for every seed.
+        boards: what each row's method is allowed to use, by label; "" where its method does not state it.
         comparison: two methods compared, where that was asked for.
         against_paper: whether the paper's figures stand beside ours.
     """
@@ -118,6 +124,7 @@ class Report:
     runs: dict[str, list[Run]] = field(default_factory=dict)
     samples: dict[str, dict[str, dict[Pair, float]]] = field(default_factory=dict)
     seedless: set[str] = field(default_factory=set)
+    boards: dict[str, str] = field(default_factory=dict)
     comparison: Comparison | None = None
     against_paper: bool = False
 
@@ -125,3 +132,15 @@ class Report:
     def is_whole(self) -> bool:
         """Whether nothing is missing, incomplete or unusable."""
         return not (self.missing or self.incomplete or self.problems)
+
+    def mark_best(self) -> None:
+        """Mark the best figures of all tables, within a board; where there are several boards, say which is whose."""
+        for table in self.tables:
+            table.mark_best(self.boards)
+        shown = dict.fromkeys(label for table in self.tables for label in table.labels)
+        by_board: dict[str, list[str]] = {}
+        for label in shown:
+            by_board.setdefault(self.boards.get(label, ""), []).append(label)
+        if len(by_board) > 1:
+            told = "; ".join(f"{board or NOT_STATED}: {', '.join(labels)}" for board, labels in by_board.items())
+            self.explanation.append(f"boards, the best is marked within each: {told}")

@@ -7,20 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from configs import facts
 from reporting.options import Options
 from reporting.records import Run
 from reporting.report import Variant
 from reporting.stats import Cell, seed_cell
-
-# the order of the paper's tables; anything else follows by name
-METHODS = ["ZeroshotCLIP", "ZeroshotCLIP2", "LinearProbe", "CoOp", "CoCoOp", "VPT", "IVLP", "MaPLe"]
-VARIANTS = ["ImageNetV2", "ImageNetSketch", "ImageNetA", "ImageNetR"]
-DATASETS = [
-    *("ImageNet", "Caltech101", "OxfordPets", "StanfordCars", "OxfordFlowers", "Food101", "FGVCAircraft", "SUN397"),
-    *("DescribableTextures", "EuroSAT", "UCF101"),
-    *VARIANTS,
-    *("Digits", "Mnist5k"),  # the quickstart's
-]
 
 
 class Slot(NamedTuple):
@@ -31,16 +22,15 @@ class Slot(NamedTuple):
     column: str
 
 
-def order(names: Iterable[str], known: Sequence[str]) -> list[str]:
-    """The names without repetition: known ones in their order, then the others by name."""
-    unique = set(names)
-    return [name for name in known if name in unique] + sorted(unique - set(known))
+def in_order(names: Iterable[str], asked: Sequence[str] | None = None) -> list[str]:
+    """Datasets without repetition: in the asked order, else in their places in tables; others follow by name."""
+    return facts.in_place(names, asked or [dataset.name for dataset in facts.datasets().values()])
 
 
 def order_variants(variants: Iterable[Variant], methods: Sequence[str] | None) -> list[Variant]:
-    """Variants by method (the asked order, else the paper's), then configuration, backbone and shots."""
+    """Variants by method (the asked order, else their places in tables), then configuration, backbone and shots."""
     variants = set(variants)
-    ranked = list(methods) if methods else order((variant.method for variant in variants), METHODS)
+    ranked = list(methods or facts.in_place((variant.method for variant in variants), facts.methods()))
     key = lambda v: (ranked.index(v.method), v.config_name, v.backbone, -1 if v.shots is None else v.shots)  # noqa: E731
     return sorted(variants, key=key)
 
@@ -147,6 +137,7 @@ class Collected:
     names: dict[Variant, str]
     runs: dict[str, list[Run]]
     seedless: set[str]
+    boards: dict[str, str]
     incomplete: list[str]
     problems: list[str]
     notes: list[str]
@@ -183,7 +174,8 @@ def collect(
     for slot, by_seed in chosen.items():
         runs[names[slot.variant]] += by_seed.values()
     seedless = {label for label, group in runs.items() if all(run.is_zero_shot for run in group)}
-    found = Collected(cells, variants, names, runs, seedless, [], problems, notes + mixed_settings(runs), place)
+    boards = {names[variant]: facts.board_of(variant.method) for variant in variants}
+    found = Collected(cells, variants, names, runs, seedless, boards, [], problems, notes + mixed_settings(runs), place)
     found.incomplete = incomplete_seeds(cells, found.describe)
     return found
 

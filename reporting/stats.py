@@ -1,7 +1,7 @@
 """The arithmetic of the tables: mean and spread over seeds, harmonic mean, averages over datasets, paired intervals.
 
 Accuracies are percentages throughout. The spread is the *population* standard deviation (divided by n, not n - 1):
-it is what the parser of the public MaPLe and CoOp code prints, so published spreads can be set beside ours.
+it is what the parser of the public code prints, so published spreads can be set beside ours.
 """
 
 from __future__ import annotations

@@ -8,21 +8,11 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+from configs import facts
 from reporting.report import Report
 
 INK = "#40444c"
-# one colour per method wherever it occurs; readable on white and on near-black
-_BY_METHOD = {
-    "ZeroshotCLIP": "#8a8f98",
-    "ZeroshotCLIP2": "#b4b9c1",
-    "LinearProbe": "#65a30d",
-    "CoOp": "#d97706",
-    "CoCoOp": "#0d9488",
-    "VPT": "#3b82f6",
-    "IVLP": "#db4b7d",
-    "MaPLe": "#7c5cff",
-}
-# for a method's second configuration and for methods of the user's own
+# for a method's second configuration and for methods that state no colour; readable on white and on near-black
 _OTHERS = ["#0891b2", "#b45309", "#be185d", "#4d7c0f", "#1d4ed8", "#a16207", "#9333ea", "#57534e"]
 
 STYLE: dict[Any, Any] = {
@@ -47,12 +37,13 @@ STYLE: dict[Any, Any] = {
 
 
 def colours(report: Report) -> dict[str, str]:
-    """A colour for each row label of a report."""
+    """A colour for each row label of a report: that of its method's facts, else the next of the palette."""
+    stated = {name: method.colour for name, method in facts.methods().items()}
     chosen: dict[str, str] = {}
     others = list(_OTHERS)
     for label, runs in report.runs.items():
-        colour = _BY_METHOD.get(runs[0].method)
-        if colour is None or colour in chosen.values():
+        colour = stated.get(runs[0].method, "")
+        if not colour or colour in chosen.values():
             colour = others[0]
             others.append(others.pop(0))
         chosen[label] = colour

@@ -6,15 +6,15 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from configs import facts
 from reporting.base2new import SPREAD
 from reporting.options import Options
 from reporting.records import RECORD_NAME, Run, RunTree, read_record
 from reporting.report import Pair, Report, Row, Table, Variant
-from reporting.rows import DATASETS, VARIANTS, Collected, Slot, collect, order
+from reporting.rows import Collected, Slot, collect, in_order
 from reporting.stats import Cell, by_pair, whole_average
 
 AVERAGE = "Average"
-_SHORT_NAMES = {"dtd": "DescribableTextures"}  # the one dataset folder that is not its registry name in small letters
 
 
 def _plain(name: str) -> str:
@@ -31,8 +31,10 @@ class Sources:
             for run in tree.runs
             if run.subsample == "all" and not run.eval_only and not run.is_zero_shot
         }
-        names = [*DATASETS, *(run.dataset for run in tree.runs)]
-        self.datasets = {_plain(name): name for name in names} | _SHORT_NAMES
+        # folders are named by the dataset's config, or by the dataset
+        known = {name: each.name for each in facts.datasets().values() for name in (each.stem, each.name)}
+        known |= {run.dataset: run.dataset for run in tree.runs}
+        self.datasets = {_plain(folder): name for folder, name in known.items()}
 
     def training_run(self, run: Run) -> Run | None:
         """The run that trained the evaluated model: below the same root, or where model_dir leads."""
@@ -73,12 +75,13 @@ def evaluated_elsewhere(tree: RunTree) -> set[Path]:
 
 
 def build(tree: RunTree, options: Options, domain: bool = False) -> Report:
-    """Build the cross-dataset report, or with ``domain`` that of the four ImageNet variants; a table per source.
+    """Build the cross-dataset report, or with ``domain`` that of the shifted datasets; a table per source.
 
     Raises:
         ValueError: there is no evaluation of a model on another dataset, or none that was asked for.
     """
     sources = Sources(tree, options.source)
+    shifted = [dataset.name for dataset in facts.group("shift")]
     placed: list[tuple[Slot, Run]] = []
     problems = []
     for run in tree.runs:
@@ -98,7 +101,7 @@ def build(tree: RunTree, options: Options, domain: bool = False) -> Report:
         placed.append((Slot(Variant(run.method, run.config_name, run.backbone, shots), source, run.dataset), run))
 
     def is_target(slot: Slot) -> bool:
-        fits = (slot.column in VARIANTS) == domain and slot.column != slot.dataset
+        fits = (slot.column in shifted) == domain and slot.column != slot.dataset
         return bool(slot.dataset) and fits and (not options.datasets or slot.column in options.datasets)
 
     targets: dict[str, set[str]] = {}
@@ -106,7 +109,7 @@ def build(tree: RunTree, options: Options, domain: bool = False) -> Report:
         if is_target(slot):
             targets.setdefault(slot.dataset, set()).add(slot.column)
     if not targets:
-        what = f"on {', '.join(VARIANTS)}" if domain else "on another dataset"
+        what = f"on {', '.join(shifted)}" if domain else "on another dataset"
         reason = f" ({'; '.join(problems)})" if problems else ""
         raise ValueError(
             f"{tree.root}: no evaluation of a trained model {what} among {len(tree.runs)} run records"
@@ -132,10 +135,12 @@ def build(tree: RunTree, options: Options, domain: bool = False) -> Report:
         explanation=[SPREAD, "the average is over the targets, without the source; it needs every target"],
         runs=found.runs,
         seedless=found.seedless,
+        boards=found.boards,
     )
-    for source in order(targets, DATASETS):
-        columns = order(targets[source], options.datasets or DATASETS)
+    for source in in_order(targets):
+        columns = in_order(targets[source], options.datasets)
         report.tables.append(_table(report, found, source, columns, domain))
+    report.mark_best()
     if options.paper is not None:
         options.paper.annotate_transfer(report, {found.names[variant]: variant for variant in found.variants}, domain)
     return report
@@ -165,6 +170,5 @@ def _table(report: Report, found: Collected, source: str, targets: Sequence[str]
         samples[found.names[variant]] = by_pair({name: cells[name] for name in targets})
     kind = "Domain generalisation" if domain else "Cross-dataset transfer"
     table = Table(f"{kind} from {source}", [source_column(source), *targets, AVERAGE], rows, block_name="Source")
-    table.mark_best()
     report.samples[f"Targets of {source}"] = samples
     return table

@@ -16,9 +16,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from configs.facts import ROOT
 from dassl import records
 from sweep import local, slurm
-from sweep.layout import DEFAULT_SOURCE, ROOT, Call
+from sweep.layout import Call
 from sweep.local import Pool, Slot, make_slots, visible_gpus
 from sweep.plan import Plan, Wanted, make_plan
 from sweep.progress import Outcome, Progress, say
@@ -50,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="D",
         help="datasets; for xd and dg the targets (default: the paper's)",
     )
-    what.add_argument("--source", nargs="+", default=[DEFAULT_SOURCE], metavar="D", help="xd, dg: train on (imagenet)")
+    what.add_argument("--source", nargs="+", default=[], metavar="D", help="xd, dg: train on (default: the paper's)")
     what.add_argument("--seeds", nargs="+", type=_natural, default=[1, 2, 3], metavar="N", help="default: 1 2 3")
     what.add_argument(
         "--shots", nargs="+", type=_positive, default=[], metavar="K", help="default: 16; for fewshot 1 2 4 8 16"

@@ -9,16 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-#: The project's folder; config paths in commands are relative to it.
-ROOT = Path(__file__).resolve().parent.parent
+from configs.facts import ROOT, methods, source_dataset
 
 STEPS = ("base2new_train", "base2new_test", "reproduce", "xd_train", "xd_test", "reproduce_xd", "fewshot")
-DEFAULT_SOURCE = "imagenet"
 
 
-def is_zero_shot(method: str) -> bool:
-    """Whether a method trains nothing, so that its tests need no model."""
-    return method.startswith("ZeroshotCLIP")
+def is_zero_shot(method: str, root: Path = ROOT) -> bool:
+    """Whether a method trains nothing: shots do not matter to it, and its tests need no model."""
+    facts = methods(root).get(method)
+    return facts is not None and facts.trains_nothing
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Setting:
         shots: training images per class.
         seed: of sampling, initialisation and order.
         output: root of all results.
-        source: xd_test: the dataset that the model was trained on.
+        source: xd_test: the dataset that the model was trained on; "" for the protocol's own.
         weights: reproduce steps: the folder of a released model.
     """
 
@@ -42,7 +41,7 @@ class Setting:
     shots: int
     seed: int
     output: str = "output"
-    source: str = DEFAULT_SOURCE
+    source: str = ""
     weights: str = ""
 
     @property
@@ -78,8 +77,13 @@ class Leg:
     model_folder: str = ""
 
 
-def legs(step: str, setting: Setting) -> list[Leg]:
+def legs(step: str, setting: Setting, root: Path = ROOT) -> list[Leg]:
     """The ``train.py`` calls of one step: one, or two for ``reproduce``.
+
+    Args:
+        step: one of `STEPS`.
+        setting: what is computed.
+        root: the project's folder, whose methods and datasets count.
 
     Raises:
         ValueError: an unknown step, or a reproduce step without an existing weight folder.
@@ -90,7 +94,7 @@ def legs(step: str, setting: Setting) -> list[Leg]:
     evaluation = f"{s.output}/evaluation/{transfer}/{s.dataset_name}/seed{s.seed}"
 
     def test(folder: str, classes: str, model_folder: str) -> Leg:
-        return Leg(folder, classes, True, "" if is_zero_shot(s.method) else model_folder)
+        return Leg(folder, classes, True, "" if is_zero_shot(s.method, root) else model_folder)
 
     if step in ("reproduce", "reproduce_xd") and not Path(s.weights or "?").is_dir():
         raise ValueError(f"WEIGHTS is '{s.weights}': expected the folder of a released model of seed {s.seed}.")
@@ -105,7 +109,7 @@ def legs(step: str, setting: Setting) -> list[Leg]:
     if step == "xd_train":
         return [Leg(f"{s.output}/{s.dataset_name}/{transfer}/seed{s.seed}", "all")]
     if step == "xd_test":
-        return [test(evaluation, "all", f"{s.output}/{s.source}/{transfer}/seed{s.seed}")]
+        return [test(evaluation, "all", f"{s.output}/{s.source or source_dataset(root).stem}/{transfer}/seed{s.seed}")]
     if step == "reproduce_xd":
         return [test(evaluation, "all", s.weights)]
     if step == "fewshot":

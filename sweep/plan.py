@@ -6,8 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sweep.layout import DEFAULT_SOURCE, ROOT, Call, Leg, Setting, is_zero_shot, legs, train_arguments
-from sweep.recipes import PROTOCOLS, Protocol, all_methods, default_config, may_run, names_in
+from configs.dataset import dataset_stems
+from configs.facts import ROOT, methods, source_dataset
+from configs.method import setting_names
+from sweep.layout import Call, Leg, Setting, is_zero_shot, legs, train_arguments
+from sweep.recipes import PROTOCOLS, Protocol, all_methods, check_name, default_config, may_run
 
 #: Keys that a sweep sets itself, and what to use in their place.
 SET_BY_SWEEP = {
@@ -45,7 +48,7 @@ class Run:
 
     @property
     def needs(self) -> str:
-        """Folder of the run whose model it tests; "" for none."""
+        """The folder of the run whose model it tests; "" for none."""
         return self.leg.model_folder
 
     @property
@@ -76,7 +79,7 @@ class Wanted:
     protocols: Sequence[str]
     methods: Sequence[str] = ()
     datasets: Sequence[str] = ()
-    sources: Sequence[str] = (DEFAULT_SOURCE,)
+    sources: Sequence[str] = ()
     seeds: Sequence[int] = (1, 2, 3)
     shots: Sequence[int] = ()
     config: str = ""
@@ -123,13 +126,14 @@ class Plan:
 
     def reports(self) -> list[list[str]]:
         """Arguments of ``python -m reporting`` for each protocol."""
-        return [[part.format(self.wanted.output) for part in PROTOCOLS[name].report] for name in self.protocols]
+        wanted = self.wanted
+        return [[part.format(wanted.output) for part in PROTOCOLS[name].report(wanted.root)] for name in self.protocols]
 
 
 def make_plan(wanted: Wanted) -> Plan:
     """Expand protocols x methods x datasets x shots x seeds.
 
-    Zero-shot methods depend on neither seed nor shots: they run once, with the first seed and the most shots.
+    Methods that draw nothing run once, with the first seed; those that train nothing with the most shots alone.
 
     Raises:
         ValueError: an unknown protocol, method, setting or dataset, a key that the sweep sets, or runs that would write
@@ -145,7 +149,8 @@ def make_plan(wanted: Wanted) -> Plan:
         for method, config in _methods(plan, name):
             for run in _runs(wanted, PROTOCOLS[name], method, config):
                 plan.add(name, run)
-    if any(is_zero_shot(run.setting.method) for run in plan.runs.values()):
+    known = methods(wanted.root)
+    if any(run.setting.method in known and not known[run.setting.method].draws for run in plan.runs.values()):
         plan.notes.append("zero-shot methods give the same for every seed: they run once")
     if not plan.runs:
         raise ValueError(f"nothing to run: none of the methods has a place in {', '.join(wanted.protocols)}.")
@@ -155,7 +160,7 @@ def make_plan(wanted: Wanted) -> Plan:
 def _methods(plan: Plan, name: str) -> list[tuple[str, str]]:
     """The methods of a protocol with their settings ("" for the default of each step), checked, each once."""
     wanted, protocol = plan.wanted, PROTOCOLS[name]
-    asked = list(wanted.methods) or list(protocol.methods)
+    asked = list(wanted.methods) or protocol.entries(wanted.root)
     if asked == ["all"]:
         asked = all_methods(wanted.root)
     chosen: list[tuple[str, str]] = []
@@ -165,10 +170,10 @@ def _methods(plan: Plan, name: str) -> list[tuple[str, str]]:
             config = ""  # the paper's own settings give way to the one that was named
         config = config or wanted.config
         folder = wanted.root / "configs" / "trainers"
-        names_in(folder, "method", method)
+        check_name(method, [path.name for path in folder.glob("*")], "method", folder)
         if config:
-            names_in(folder / method, f"setting of {method}", config, ".yaml")
-        if not may_run(protocol, method):
+            check_name(config, setting_names(folder / method), f"setting of {method}", folder / method)
+        if not may_run(protocol, method, wanted.root):
             if method in wanted.methods:
                 raise ValueError(f"{method} knows only the classes that it was trained on: it has no place in {name}.")
             plan.notes.append(f"{name} is without {method}, which knows only the classes that it was trained on")
@@ -178,17 +183,18 @@ def _methods(plan: Plan, name: str) -> list[tuple[str, str]]:
 
 
 def _runs(wanted: Wanted, protocol: Protocol, method: str, config: str) -> Iterator[Run]:
-    datasets = list(dict.fromkeys(wanted.datasets or protocol.datasets))
-    for name in {*datasets, *(wanted.sources if protocol.is_transfer else ())}:
+    datasets = list(dict.fromkeys(wanted.datasets or protocol.datasets(wanted.root)))
+    folder = wanted.root / "configs" / "datasets"
+    for name in {*datasets, *(_sources(wanted) if protocol.is_transfer else ())}:
         if not name.endswith(".yaml"):
-            names_in(wanted.root / "configs" / "datasets", "dataset", name, ".yaml")
+            check_name(name, dataset_stems(folder), "dataset", folder)
         elif not (wanted.root / name).is_file():
             raise ValueError(f"there is no dataset file {name}: expected a name of configs/datasets or a .yaml file.")
     shots = sorted(set(wanted.shots or protocol.shots))
     seeds = list(dict.fromkeys(wanted.seeds))
-    zero_shot = is_zero_shot(method)
-    for images in shots[-1:] if zero_shot else shots:
-        for seed in seeds[:1] if zero_shot else seeds:
+    facts = methods(wanted.root).get(method)
+    for images in shots[-1:] if facts and facts.trains_nothing else shots:
+        for seed in seeds[:1] if facts and not facts.draws else seeds:
             if protocol.is_transfer:
                 yield from _transfer(wanted, method, config, datasets, images, seed)
                 continue
@@ -198,10 +204,14 @@ def _runs(wanted: Wanted, protocol: Protocol, method: str, config: str) -> Itera
                     yield _run(wanted, step, method, config, dataset, images, seed)
 
 
+def _sources(wanted: Wanted) -> list[str]:
+    return list(dict.fromkeys(wanted.sources)) or [source_dataset(wanted.root).stem]
+
+
 def _transfer(wanted: Wanted, method: str, config: str, targets: Sequence[str], shots: int, seed: int) -> Iterator[Run]:
-    for source in dict.fromkeys(wanted.sources):
+    for source in _sources(wanted):
         # without training, the source is one more target
-        step = "xd_test" if is_zero_shot(method) else "xd_train"
+        step = "xd_test" if is_zero_shot(method, wanted.root) else "xd_train"
         yield _run(wanted, step, method, config, source, shots, seed, source)
         for target in targets:
             if target != source:
@@ -212,8 +222,7 @@ def _run(
     wanted: Wanted, step: str, method: str, config: str, dataset: str, shots: int, seed: int, source: str = ""
 ) -> Run:
     name = Path(dataset).stem
-    origin = Path(source).stem
     chosen = config or default_config(step, method, name, shots, wanted.root)
-    setting = Setting(method, chosen, dataset, shots, seed, wanted.output, origin or DEFAULT_SOURCE)
-    (leg,) = legs(step, setting)
+    setting = Setting(method, chosen, dataset, shots, seed, wanted.output, Path(source).stem)
+    (leg,) = legs(step, setting, wanted.root)
     return Run(step, setting, leg, tuple(train_arguments(leg, setting, wanted.call)))

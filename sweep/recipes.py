@@ -1,35 +1,21 @@
-"""The paper's protocols: their methods, datasets and shots, and the setting that each method has in them."""
+"""The paper's protocols: their datasets and shots, and the methods that have a row in their tables.
+
+Which methods and datasets these are, and the setting of each, is told by their own files (configs/facts.py).
+"""
 
 from __future__ import annotations
 
-import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweep.layout import ROOT, is_zero_shot
+from configs.facts import ROOT, group, in_place, methods, rows, source_dataset
+from configs.method import setting_names
+from configs.strict import near
+from sweep.layout import is_zero_shot
 
-BENCHMARKS = (
-    *("imagenet", "caltech101", "oxford_pets", "stanford_cars", "oxford_flowers", "food101"),
-    *("fgvc_aircraft", "sun397", "dtd", "eurosat", "ucf101"),
-)
-VARIANTS = ("imagenetv2", "imagenet_sketch", "imagenet_a", "imagenet_r")
-LANGUAGE_ONLY = "vit_b16_c2_ep5_batch4_4ctx_language_only"
-
-#: A method's setting where a protocol has none of its own.
-_CONFIGS = {
-    "ZeroshotCLIP": "vit_b16",
-    "ZeroshotCLIP2": "vit_b16",
-    "LinearProbe": "vit_b16",
-    "CoOp": "vit_b16_ep50_ctxv1",
-    "CoCoOp": "vit_b16_c4_ep10_batch1_ctxv1",
-    "IVLP": "vit_b16_c2_ep5_batch4_2+2ctx",
-    "VPT": "vit_b16_c2_ep5_batch4_4",
-    "MaPLe": "vit_b16_c2_ep5_batch4_2ctx",
-}
-_TRANSFER_CONFIGS = {"MaPLe": "vit_b16_c2_ep5_batch4_2ctx_cross_datasets"}
-
-#: A classifier over numbered classes has nothing to say about classes that it was not trained on.
-KNOWS_ITS_CLASSES_ONLY = frozenset({"LinearProbe"})
+#: Which of a method's settings a step uses.
+_FAMILIES = {"xd_train": "xd", "xd_test": "xd", "reproduce_xd": "xd", "fewshot": "fewshot"}
 
 
 @dataclass(frozen=True)
@@ -37,105 +23,102 @@ class Protocol:
     """A protocol of the paper.
 
     Attributes:
-        methods: the rows of its table, each a method or METHOD:CONFIG.
-        datasets: what it is about; for xd and dg the targets.
+        name: its name.
+        group: of the datasets that it is about; for xd and dg the targets.
+        folder: of its runs, for ``python -m reporting``; ``{}`` is the output folder.
         shots: images per class.
         other_classes: models are tested on classes that they were not trained on.
-        report: arguments of ``python -m reporting``; ``{}`` is the output folder.
+        is_transfer: models trained on a source are tested on the datasets.
+        shares_runs: its folder has other tables' methods as well, so its report must name its own.
     """
 
-    methods: tuple[str, ...]
-    datasets: tuple[str, ...]
-    report: tuple[str, ...]
+    name: str
+    group: str
+    folder: str
     shots: tuple[int, ...] = (16,)
     other_classes: bool = True
+    is_transfer: bool = False
+    shares_runs: bool = False
 
-    @property
-    def is_transfer(self) -> bool:
-        """Whether models trained on a source are tested on the datasets."""
-        return self.report[0] in ("xd", "dg")
+    def entries(self, root: Path = ROOT) -> list[str]:
+        """The rows of its table, each a method or METHOD:CONFIG."""
+        return [row.entry for row in rows(root) if self.name in row.tables]
+
+    def datasets(self, root: Path = ROOT) -> list[str]:
+        """The datasets that it is about; of xd all but the source."""
+        source = source_dataset(root).stem if self.is_transfer else ""
+        return [facts.stem for facts in group(self.group, root) if facts.stem != source]
+
+    def report(self, root: Path = ROOT) -> list[str]:
+        """The arguments of ``python -m reporting``."""
+        own = [row.method for row in rows(root) if self.name in row.tables] if self.shares_runs else []
+        return [self.name, self.folder, *(["--methods", *dict.fromkeys(own)] if own else [])]
 
 
 PROTOCOLS = {
-    "base2new": Protocol(
-        ("ZeroshotCLIP", "CoOp", "CoCoOp", "MaPLe"), BENCHMARKS, ("base2new", "{}/base2new")
-    ),  # table 3
-    "xd": Protocol(("CoOp", "CoCoOp", "MaPLe"), BENCHMARKS[1:], ("xd", "{}")),  # table 4
-    "dg": Protocol(("ZeroshotCLIP", "CoOp", "CoCoOp", "MaPLe"), VARIANTS, ("dg", "{}")),  # table 5
-    "fewshot": Protocol(
-        ("ZeroshotCLIP", "LinearProbe", "CoOp", "CoCoOp", "VPT", "IVLP", "MaPLe"),
-        BENCHMARKS,
-        ("fewshot", "{}/fewshot"),
-        shots=(1, 2, 4, 8, 16),
-        other_classes=False,
-    ),
-    "ablation": Protocol(
-        ("VPT", f"IVLP:{LANGUAGE_ONLY}", "IVLP", "MaPLe"),
-        BENCHMARKS,
-        ("ablation", "{}/base2new", "--methods", "VPT", "IVLP", "MaPLe"),
-    ),  # table 1
+    protocol.name: protocol
+    for protocol in (
+        Protocol("base2new", "benchmark", "{}/base2new"),  # table 3
+        Protocol("xd", "benchmark", "{}", is_transfer=True),  # table 4
+        Protocol("dg", "shift", "{}", is_transfer=True),  # table 5
+        Protocol("fewshot", "benchmark", "{}/fewshot", shots=(1, 2, 4, 8, 16), other_classes=False),
+        Protocol("ablation", "benchmark", "{}/base2new", shares_runs=True),  # table 1
+    )
 }
 
 
-def names_in(folder: Path, kind: str, name: str, suffix: str = "") -> None:
+def check_name(name: str, known: Sequence[str], kind: str, folder: Path) -> None:
     """Check that a folder has an entry.
 
     Raises:
-        ValueError: it has none; the sentence names the nearest one.
+        ValueError: it is none of the known ones; the sentence names the nearest one.
     """
-    if (folder / (name + suffix)).exists():
-        return
-    known = sorted(path.name.removesuffix(suffix) for path in folder.glob("*" + suffix)) if folder.is_dir() else []
-    near = difflib.get_close_matches(name, known, 1, 0.5)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise ValueError(f"unknown {kind} '{name}': {hint}{folder} has {', '.join(known) or 'nothing'}.")
+    if name not in known:
+        raise ValueError(
+            f"unknown {kind} '{name}': {near(name, known)}{folder} has {', '.join(sorted(known)) or 'nothing'}."
+        )
 
 
 def all_methods(root: Path = ROOT) -> list[str]:
-    """Every method that has settings, the paper's first."""
-    found = sorted(path.name for path in (root / "configs" / "trainers").iterdir() if any(path.glob("*.yaml")))
-    return [name for name in _CONFIGS if name in found] + [name for name in found if name not in _CONFIGS]
+    """Every method that has settings, by its place in tables."""
+    found = [path.name for path in (root / "configs" / "trainers").iterdir() if setting_names(path)]
+    return in_place(found, methods(root))
 
 
 def default_config(step: str, method: str, dataset: str, shots: int, root: Path = ROOT) -> str:
-    """The setting that a step uses for a method when none is named.
+    """The setting that a step uses for a method when none is named: the method's facts tell.
 
-    CoOp's few-shot epochs go by shots, and are 50 on ImageNet (CoOp paper, section 4.1). A method that is not in the
-    paper has a default when it has just one setting besides ``quickstart``.
+    A method without facts has a default when it has just one setting besides ``quickstart``.
 
     Raises:
         ValueError: there is no default.
     """
-    if step == "fewshot" and method == "CoOp":
-        epochs = 50 if dataset == "imagenet" or shots == 1 else 100 if shots <= 4 else 200
-        return "vit_b16" if epochs == 200 else f"vit_b16_ep{epochs}"
-    if step in ("xd_train", "xd_test", "reproduce_xd") and method in _TRANSFER_CONFIGS:
-        return _TRANSFER_CONFIGS[method]
-    if method in _CONFIGS:
-        return _CONFIGS[method]
+    facts = methods(root).get(method)
+    if facts is not None:
+        return facts.setting(_FAMILIES.get(step, "base2new"), dataset, shots)
     folder = root / "configs" / "trainers" / method
-    found = sorted(path.stem for path in folder.glob("*.yaml") if path.stem != "quickstart")
+    known = setting_names(folder)
+    found = [name for name in known if name != "quickstart"]
     if len(found) == 1:
         return found[0]
     raise ValueError(
         f"which setting of {method}? Give CFG to a script, or --methods {method}:CONFIG to a sweep; "
-        f"{folder} has {', '.join(path.stem for path in sorted(folder.glob('*.yaml'))) or 'none'}."
+        f"{folder} has {', '.join(known) or 'none'}."
     )
 
 
-def may_run(protocol: Protocol, method: str) -> bool:
+def may_run(protocol: Protocol, method: str, root: Path = ROOT) -> bool:
     """Whether a method has a place in a protocol."""
-    return not (protocol.other_classes and method in KNOWS_ITS_CLASSES_ONLY)
+    facts = methods(root).get(method)
+    return not (protocol.other_classes and facts is not None and facts.known_classes_only)
 
 
 __all__ = [
-    "BENCHMARKS",
     "PROTOCOLS",
-    "VARIANTS",
     "Protocol",
     "all_methods",
+    "check_name",
     "default_config",
     "is_zero_shot",
     "may_run",
-    "names_in",
 ]

@@ -15,7 +15,7 @@ from sweep.times import Times, read_elsewhere
 def survey(plan: Plan) -> tuple[dict[str, State], Times]:
     """How every run of a plan stands, and what finished ones say about time."""
     root = plan.wanted.root
-    states, times = {}, Times(read_elsewhere())
+    states, times = {}, Times(read_elsewhere(root))
     memo: Memo = {}
     for run in plan.runs.values():
         record = read_record(root / run.folder)
@@ -23,7 +23,7 @@ def survey(plan: Plan) -> tuple[dict[str, State], Times]:
         if record is not None:
             verdict = read_verdict(run, root)
             whole = verdict.get("verdict") == "done" and verdict.get("fresh")
-            times.add(record, float(verdict["seconds"]) if whole else None)
+            times.add(record, float(verdict["seconds"]) if whole else None, root)
     return states, times
 
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from sweep.layout import DEFAULT_SOURCE, Call, Setting, legs, train_arguments
+from sweep.layout import Call, Setting, legs, train_arguments
 from sweep.recipes import default_config
 
 
@@ -41,7 +41,7 @@ def commands(arguments: list[str], environment: Mapping[str, str]) -> list[list[
             shots=shots,
             seed=whole_number("SEED", seed),
             output=environment.get("OUTPUT") or "output",
-            source=environment.get("SOURCE") or DEFAULT_SOURCE,
+            source=environment.get("SOURCE") or "",
             weights=rest[1] if len(rest) > 1 else "",
         )
         for leg in legs(step, setting):

@@ -1,8 +1,8 @@
 """How long runs take, from the records of finished ones.
 
-    python -m sweep.times DIR [DIR ...]      # condense the records below DIR into sweep/times.json
+    python -m sweep.times DIR [DIR ...]      # condense the records below DIR into configs/trainers/*/times.json
 
-That file ships with the project, so that a plan can say how long its runs took elsewhere. Runs finished in the plan's
+These files stand with the methods, so that a plan can say how long its runs took elsewhere. Runs finished in the plan's
 own folders come first.
 """
 
@@ -19,11 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from configs.facts import ROOT
 from sweep.layout import is_zero_shot
 from sweep.plan import Run
 from sweep.state import read_record
 
-ELSEWHERE = Path(__file__).with_name("times.json")
+FILE = "times.json"
+_ABOUT = "seconds of training and testing, median over seeds; python -m sweep.times DIR"
 
 
 class Kind(NamedTuple):
@@ -61,15 +63,19 @@ class Estimate:
     devices: set[str] = field(default_factory=set)
 
 
-def timing_of(record: Mapping[str, Any]) -> tuple[Kind, Timing] | None:
+def timing_of(record: Mapping[str, Any], root: Path = ROOT) -> tuple[Kind, Timing] | None:
     """Kind and time of a finished run: training and testing, without the start of the program.
+
+    Args:
+        record: of the run.
+        root: the project's folder, whose methods count.
 
     Returns:
         None for a record that does not tell.
     """
     try:
         protocol, cost = record["protocol"], record["cost"]
-        shots = 0 if is_zero_shot(record["method"]) else int(protocol["shots"])
+        shots = 0 if is_zero_shot(record["method"], root) else int(protocol["shots"])
         kind = Kind(
             bool(protocol["eval_only"]),
             str(protocol["subsample_classes"]),
@@ -96,9 +102,9 @@ class Times:
         self._here: dict[Kind, list[Timing]] = defaultdict(list)
         self._names: dict[Path, str] = {}
 
-    def add(self, record: Mapping[str, Any], seconds: float | None = None) -> None:
+    def add(self, record: Mapping[str, Any], seconds: float | None = None, root: Path = ROOT) -> None:
         """Take in a finished run; ``seconds`` is its time from start to end of the process, where that is known."""
-        found = timing_of(record)
+        found = timing_of(record, root)
         if found is not None:
             kind, timing = found
             self._here[kind].append(timing._replace(seconds=seconds or timing.seconds))
@@ -135,7 +141,7 @@ class Times:
         if path not in self._names:
             found = re.search(r"^\s+NAME:\s*[\"']?([^\"'\s#]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
             self._names[path] = found.group(1) if found else s.dataset_name
-        shots = 0 if is_zero_shot(s.method) else s.shots
+        shots = 0 if is_zero_shot(s.method, root) else s.shots
         return Kind(run.leg.eval_only, run.leg.classes, s.method, s.config, self._names[path], shots)
 
     def _by_method(self) -> dict[tuple[bool, str, str], Timing]:
@@ -148,18 +154,18 @@ class Times:
         }
 
 
-def read_elsewhere(path: Path = ELSEWHERE) -> dict[Kind, Timing]:
-    """The times that come with the project."""
-    if not path.is_file():
-        return {}
-    entries = json.loads(path.read_text(encoding="utf-8"))["runs"]
-    return {
-        Kind(*(entry[name] for name in Kind._fields)): Timing(entry["seconds"], entry["device"]) for entry in entries
-    }
+def read_elsewhere(root: Path = ROOT) -> dict[Kind, Timing]:
+    """The times that come with the methods of the project in a folder."""
+    found = {}
+    for path in sorted((root / "configs" / "trainers").glob(f"*/{FILE}")):
+        for entry in json.loads(path.read_text(encoding="utf-8"))["runs"]:
+            timing = Timing(entry.pop("seconds"), entry.pop("device"))
+            found[Kind(method=path.parent.name, **entry)] = timing
+    return found
 
 
-def condense(folders: Iterable[Path]) -> dict[str, Any]:
-    """Times of all finished runs below some folders: the median over seeds of each kind, with its device.
+def condense(folders: Iterable[Path]) -> dict[str, list[dict[str, Any]]]:
+    """Times of all finished runs below some folders, by method: the median over seeds of each kind, with its device.
 
     Raises:
         ValueError: there is no finished run.
@@ -172,26 +178,31 @@ def condense(folders: Iterable[Path]) -> dict[str, Any]:
                 found[timing[0], timing[1].device].append(timing[1].seconds)
     if not found:
         raise ValueError(f"no finished run below {', '.join(map(str, folders))}: expected folders with run.json files.")
-    entries = [
-        {**kind._asdict(), "seconds": round(statistics.median(seconds), 2), "device": device}
-        for (kind, device), seconds in sorted(found.items())
-    ]
-    return {"about": "seconds of training and testing, median over seeds; python -m sweep.times DIR", "runs": entries}
+    entries: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for (kind, device), seconds in sorted(found.items()):
+        entry = {**kind._asdict(), "seconds": round(statistics.median(seconds), 2), "device": device}
+        entries[entry.pop("method")].append(entry)
+    return entries
 
 
-def main() -> int:
-    """Write `ELSEWHERE` from the records below the folders of the command line."""
+def main(root: Path = ROOT) -> int:
+    """Write the times of the records below the folders of the command line to their methods."""
     folders = [Path(name) for name in sys.argv[1:]]
     try:
         content = condense(folders)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    temporary = ELSEWHERE.with_suffix(".part")
-    lines = ",\n  ".join(json.dumps(entry) for entry in content["runs"])
-    temporary.write_text(f'{{"about": {json.dumps(content["about"])},\n "runs": [\n  {lines}\n]}}\n', encoding="utf-8")
-    os.replace(temporary, ELSEWHERE)
-    print(f"{len(content['runs'])} kinds of runs written to {ELSEWHERE}")
+    for method, entries in content.items():
+        folder = root / "configs" / "trainers" / method
+        if not folder.is_dir():
+            print(f"{len(entries)} kinds of runs of {method} left out: there is no folder {folder}")
+            continue
+        lines = ",\n  ".join(json.dumps(entry) for entry in entries)
+        temporary = folder / f".{FILE}.part"
+        temporary.write_text(f'{{"about": {json.dumps(_ABOUT)},\n "runs": [\n  {lines}\n]}}\n', encoding="utf-8")
+        os.replace(temporary, folder / FILE)
+        print(f"{len(entries)} kinds of runs written to {folder / FILE}")
     return 0
 
 

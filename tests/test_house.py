@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("bench", "dassl", "datasets", "prompted_clip", "reporting", "sweep", "tools", "trainers")
+PACKAGES = ("bench", "configs", "dassl", "datasets", "prompted_clip", "reporting", "sweep", "tools", "trainers")
 
 
 def modules() -> dict[str, Path]:

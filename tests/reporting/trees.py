@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-PAPER = Path(__file__).parents[2] / "reporting" / "paper_tables.json"
+from configs import facts
+
 OURS = {"CLIP": "ZeroshotCLIP"}  # the paper's name → ours
 SIDES = {"train_base": "base", "test_new": "new"}
 
@@ -90,8 +91,22 @@ def base2new_run(
 
 
 def paper_figures() -> dict[str, Any]:
-    """The paper's tables as the project holds them."""
-    return json.loads(PAPER.read_text(encoding="utf-8"))
+    """The paper's tables as the methods' files hold them, laid out as the paper has them."""
+    names = {ours: printed for printed, ours in OURS.items()}
+    source = facts.methods()["MaPLe"].row.published.source
+    rows = [row for row in facts.rows() if row.published and row.published.source == source]
+    name = lambda row: names.get(row.method, row.method)  # noqa: E731
+    datasets = list(facts.methods()["MaPLe"].row.published.base2new)
+    tables: dict[str, Any] = {
+        "base_to_new": {d: {name(r): r.published.base2new[d] for r in rows if r.published.base2new} for d in datasets},
+        "design_ablation": {row.design: row.published.ablation for row in rows if row.published.ablation},
+    }
+    tables["design_ablation"]["MaPLe"] = tables["base_to_new"]["Average"]["MaPLe"]
+    for key, short in (("cross_dataset", "xd"), ("domain_generalization", "dg")):
+        found = {name(row): getattr(row.published, short) for row in rows if getattr(row.published, short)}
+        columns = list(found["MaPLe"])
+        tables[key] = {"columns": columns} | {name: [each[c] for c in columns] for name, each in found.items()}
+    return tables
 
 
 def paper_base2new(root: Path, methods: list[str] | None = None) -> dict[str, Any]:

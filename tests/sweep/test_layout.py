@@ -11,7 +11,6 @@ import pytest
 
 from sweep.layout import ROOT, STEPS, Call, Setting, legs, train_arguments
 from sweep.plan import Wanted, make_plan
-from sweep.recipes import LANGUAGE_ONLY
 from sweep.step import commands
 
 SETTING = Setting("MaPLe", "C", "caltech101", 16, 1, "output")
@@ -100,7 +99,7 @@ SCRIPTS = {
         "CoCoOp": ("cocoop/base2new_train.sh", "cocoop/base2new_test.sh"),
         "VPT": ("vpt/base2new_train_vpt.sh", "vpt/base2new_test_vpt.sh"),
         "IVLP": ("independent-vlp/base2new_train_ivlp.sh", "independent-vlp/base2new_test_ivlp.sh"),
-        f"IVLP:{LANGUAGE_ONLY}": (
+        "IVLP:vit_b16_c2_ep5_batch4_4ctx_language_only": (
             "language-prompting/base2new_train_lp.sh",
             "language-prompting/base2new_test_lp.sh",
         ),

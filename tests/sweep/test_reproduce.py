@@ -42,7 +42,7 @@ def test_all_tables(python: Path) -> None:
     assert [words[1] for words in tables] == ["base2new", "ablation", "xd", "dg"]
     assert all("--against paper --strict" in " ".join(words) for words in tables)
     for words in tables:  # the same report as the sweep itself names
-        expected = [part.format("output") for part in PROTOCOLS[words[1]].report]
+        expected = [part.format("output") for part in PROTOCOLS[words[1]].report()]
         assert words[1 : 1 + len(expected)] == expected
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
-from sweep import times as times_module
 from sweep.show import plan_lines, survey
 from sweep.state import State
-from sweep.times import Kind, Times, Timing, condense, read_elsewhere, timing_of
+from sweep.times import Kind, Times, Timing, condense, main, read_elsewhere, timing_of
 
 from .world import make_world, plan_for, sweep
 
@@ -65,8 +65,7 @@ def test_plan_tells_the_time(root: Path) -> None:
     assert "seed 1" not in output
 
 
-def test_nothing_to_go_by(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sweep.show.read_elsewhere", dict)
+def test_nothing_to_go_by(root: Path) -> None:
     plan = plan_for(root)
     states, times = survey(plan)
     assert plan_lines(plan, states, times, 1)[-1] == (
@@ -79,17 +78,26 @@ def test_times_to_ship(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     arguments = ["base2new", "--methods", "MaPLe", "ZeroshotCLIP", "--datasets", "digits", "--config", "quickstart"]
     sweep(root, *arguments)
     content = condense([root / "output"])
-    assert len(content["runs"]) == 4  # two methods, base and new; seeds are one
-    target = tmp_path / "times.json"
-    monkeypatch.setattr(times_module, "ELSEWHERE", target)
+    assert {method: len(entries) for method, entries in content.items()} == {"MaPLe": 2, "ZeroshotCLIP": 2}  # no seeds
+    shutil.rmtree(root / "configs" / "trainers" / "ZeroshotCLIP")
     monkeypatch.setattr(sys, "argv", ["times", str(root / "output")])
-    assert times_module.main() == 0
-    assert json.loads(target.read_text())["runs"] == content["runs"]
-    assert read_elsewhere(target)[KIND] == Timing(3.0, "abacus")
+    assert main(root) == 0
+    said = capsys.readouterr().out
+    assert "2 kinds of runs written to" in said and "2 kinds of runs of ZeroshotCLIP left out" in said
+    assert json.loads((root / "configs/trainers/MaPLe/times.json").read_text())["runs"] == content["MaPLe"]
+    assert read_elsewhere(root) == {
+        KIND: Timing(3.0, "abacus"),
+        KIND._replace(eval_only=True, classes="new"): Timing(3.0, "abacus"),
+    }
+    other = plan_for(root, seeds=[4])
+    _, times = survey(other)
+    assert [times.of(run, root) for run in other.runs.values()] == [Timing(3.0, "abacus")] * 2
     monkeypatch.setattr(sys, "argv", ["times", str(tmp_path / "nothing")])
-    assert times_module.main() == 2
+    assert main(root) == 2
     assert "no finished run below" in capsys.readouterr().err
 
 
 def test_shipped_times_can_be_read() -> None:
-    assert all(timing.seconds > 0 for timing in read_elsewhere().values())
+    found = read_elsewhere()
+    assert {kind.method for kind in found} >= {"MaPLe", "ZeroshotCLIP2"}
+    assert all(timing.seconds > 0 for timing in found.values())

@@ -7,6 +7,7 @@ count and every completion is noted in ``ledger.txt``, so that work done twice o
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +15,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from configs.dataset import DATASET_ENDING
+from configs.method import METHOD_FILE
 from sweep.layout import ROOT, Call
 from sweep.plan import Plan, Wanted, make_plan
 
@@ -99,12 +102,15 @@ note(f"complete {folder}")
 
 
 def make_world(root: Path) -> Path:
-    """Write the miniature project, with the real project's config names."""
+    """Write the miniature project, with the real project's config names and facts."""
     root.mkdir(parents=True, exist_ok=True)
     for path in (ROOT / "configs").rglob("*.yaml"):
         copy = root / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_text(f'DATASET:\n  NAME: "{path.stem.title()}"\n', encoding="utf-8")
+        if path.name == METHOD_FILE or path.name.endswith(DATASET_ENDING):
+            shutil.copy(path, copy)
+        else:
+            copy.write_text(f'DATASET:\n  NAME: "{path.stem.title()}"\n', encoding="utf-8")
     (root / "train.py").write_text(TRAIN, encoding="utf-8")
     return root
 

@@ -9,6 +9,9 @@ from clip.model import CLIP
 
 import datasets
 import trainers
+from configs import facts
+from configs.dataset import dataset_stems
+from configs.method import AVERAGE, setting_names
 from dassl.config import get_cfg_default
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import TRAINER_REGISTRY
@@ -16,8 +19,10 @@ from dassl.optim import build_lr_scheduler, build_optimizer
 from prompted_clip import Backbone
 from train import HERE
 
-TRAINER_CONFIGS = sorted((HERE / "configs/trainers").glob("*/*.yaml"))
-DATASET_CONFIGS = sorted((HERE / "configs/datasets").glob("*.yaml"))
+TRAINER_CONFIGS = [
+    path / f"{name}.yaml" for path in sorted((HERE / "configs/trainers").iterdir()) for name in setting_names(path)
+]
+DATASET_CONFIGS = [HERE / f"configs/datasets/{stem}.yaml" for stem in dataset_stems(HERE / "configs/datasets")]
 D_L, D_V, D = 512, 768, 512  # ViT-B/16: text width, vision width, joint width
 
 
@@ -45,6 +50,24 @@ def test_trainer_configs(path):
 def test_every_method_has_a_quickstart(name):
     if TRAINER_REGISTRY.get(name).__module__.startswith("trainers."):
         assert (HERE / "configs/trainers" / name / "quickstart.yaml").is_file()
+
+
+@pytest.mark.parametrize("name", sorted(TRAINER_REGISTRY.registered_names()))
+def test_every_method_states_its_facts(name):
+    if not TRAINER_REGISTRY.get(name).__module__.startswith("trainers."):
+        return
+    assert name in facts.methods(), f"there is no configs/trainers/{name}/method.yaml"
+    stated = facts.methods()[name]
+    if stated.paper is not None:
+        assert stated.paper.arxiv in (HERE / "configs/trainers" / name / "quickstart.yaml").read_text()
+    registered = {dataset.name for dataset in facts.datasets().values()}
+    for row in (stated.row, *stated.rows):
+        published = row.published
+        if published is not None:
+            assert stated.paper is not None
+            assert {*published.base2new, *published.xd, *published.dg} <= {*registered, AVERAGE}
+            for base, new, hm in [*published.base2new.values(), *([published.ablation] if published.ablation else [])]:
+                assert hm == pytest.approx(2 * base * new / (base + new), abs=0.02)
 
 
 @pytest.mark.parametrize("path", DATASET_CONFIGS, ids=lambda p: p.stem)
@@ -136,3 +159,4 @@ def test_trainable_parameters_at_vit_b16(stem, vit_b16):
     assert not any(p.requires_grad for p in vit_b16.parameters())
     header = (HERE / f"configs/trainers/{stem}.yaml").read_text()
     assert f"{COUNTS[stem]:,} trainable parameters" in header
+    assert all(f"{COUNTS[stem]:,}" in row.parameters for row in facts.rows() if facts.setting_of(row) == stem)
