@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,19 @@ def modules() -> dict[str, Path]:
     return {".".join(f.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): f for f in files}
 
 
+def executed(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes of a module but those that only a type checker sees."""
+    for node in ast.iter_child_nodes(tree):
+        if not (isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"):
+            yield node
+            yield from executed(node)
+
+
 def imported(name: str, file: Path, known: dict[str, Path]) -> set[str]:
     """The modules of ours that a module imports, anywhere in it."""
     package = name if file.name == "__init__.py" else name.rpartition(".")[0]
     found = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in executed(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -66,3 +75,23 @@ def test_no_circle_of_imports(graph) -> None:
 
 def test_a_circle_is_found() -> None:
     assert circle_in({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+
+
+#: Who may import whom; what is not here imports none of the others.
+MAY_IMPORT = {
+    "trainers": {"dassl", "prompted_clip"},
+    "datasets": {"dassl"},
+    "reporting": {"configs", "dassl.records"},
+    "sweep": {"configs", "dassl.records"},
+}
+
+
+def test_imports_go_downwards(graph) -> None:
+    for name, targets in graph.items():
+        package = name.split(".")[0]
+        if package in ("bench", "tools"):  # programs of the maintainer, which may use everything
+            continue
+        for target in targets:
+            allowed = (package, *MAY_IMPORT.get(package, ()))
+            found = any(target == each or target.startswith(f"{each}.") for each in allowed)
+            assert found or (target == "dassl" and package in MAY_IMPORT), f"{name} imports {target}"

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from configs import facts
 from reporting.base2new import build
 from reporting.cli import main
 from reporting.options import Options
 from reporting.records import RunTree, read_runs
-from reporting.rows import DATASETS
 from reporting.transfer import build as build_transfer
 
 from .trees import SIDES, transfer_runs, write_run
@@ -83,11 +83,12 @@ def test_benchmark_under_the_title_of_own_images(tmp_path: Path) -> None:
 
 def test_published_benchmarks_are_never_renamed(tmp_path: Path) -> None:
     """Whatever their settings hold."""
-    for number, name in enumerate(DATASETS):
+    names = [each.name for each in facts.datasets().values()]
+    for number, name in enumerate(names):
         for seed, settings in enumerate([{}, {"DATASET": {"NAME": name, "ROOT": f"/data{number}"}}], start=1):
             write_run(tmp_path / name / f"seed{seed}", "MaPLe", name, 50.0, seed, "base", settings=settings)
     tree = read_runs(tmp_path)
-    assert sorted({run.dataset for run in tree.runs}) == sorted(DATASETS) and tree.notes == []
+    assert sorted({run.dataset for run in tree.runs}) == sorted(names) and tree.notes == []
 
 
 def test_transfer_between_own_datasets_of_one_name(tmp_path: Path) -> None:
