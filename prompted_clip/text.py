@@ -30,7 +30,8 @@ class TextTransformer(nn.Module):
     """CLIP's causal text tower on packed class prompts (see `ClassPrompts`).
 
     Context tokens enter before the positional embedding is added; deep prompts replace the rows of the context before
-    blocks 1 … J−1, without positional embedding (arXiv 2210.03117, section 3.1). Late tokens stand behind row 0.
+    blocks 1 … J−1, without positional embedding (arXiv 2210.03117, section 3.1). Late tokens stand behind
+    start-of-text.
     """
 
     def __init__(
