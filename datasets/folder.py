@@ -76,7 +76,8 @@ class Folder(Benchmark):
         prompts = [self.template.format(name.replace("_", " ")) for name in self.classnames[:3]]
         more = ", ..." if self.num_classes > len(prompts) else ""
         print(f"Folder {self.source}: {self.num_classes} classes; images: {counts}")
-        for note in self.notes:
+        one = ["one class alone: every answer is right, and an accuracy says nothing"] if self.num_classes == 1 else []
+        for note in (*self.notes, *one):
             print(f"Note: {note}")
         print("Prompts: " + ", ".join(f'"{prompt}"' for prompt in prompts) + more)
 

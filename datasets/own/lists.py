@@ -90,13 +90,14 @@ def _unprintable(found: Found) -> list[Finding]:
 def _too_little(source: Path, found: Found, folders: Sequence[str]) -> list[Finding]:
     """What lacks, though no training or test can do without it."""
     if not folders:
-        fix = "put the images of each class into a folder of the class's name"
+        fix = "put the images of each class into a folder of the class's name" + _or_table(source)
         return [Finding(f"{source}: no images of any class found", fix)]
     if len(folders) == 1:
         inner = source / folders[0]
         fix = "put those of each class into a folder of the class's name"
         if source.is_dir() and "" in found.parts and subfolders(inner):
             fix += f"; if {inner} holds the class folders, give that as the path"
+        fix += _or_table(source)
         return [Finding(f"{source}: all images are of one class, {folders[0]}", fix)]
     if "" in found.parts:
         return _cannot_be_cut(source, found.parts[""])
@@ -113,6 +114,12 @@ def _too_little(source: Path, found: Found, folders: Sequence[str]) -> list[Find
         return []
     problem = f"{counted(len(absent), 'class', 'classes')} without training images: {some(absent)}"
     return [Finding(problem, "add images of them to train, or leave these out")]
+
+
+def _or_table(source: Path) -> str:
+    """The end of a sentence on a folder of images that a CSV file in it may tell the classes of."""
+    tables = sorted(entry.name for entry in source.glob("*.[cC][sS][vV]")) if source.is_dir() else []
+    return f"; or give a CSV file with the classes as the path, such as {source / tables[0]}" if tables else ""
 
 
 def _cannot_be_cut(source: Path, classes: dict[str, list[str]]) -> list[Finding]:

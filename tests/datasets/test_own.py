@@ -181,6 +181,14 @@ def test_one_class(own: Path, say: Say) -> None:
     )
 
 
+def test_folder_with_a_csv_file_in_it(own: Path, say: Say) -> None:
+    """The images of all classes lie in one folder, and a file beside it tells which is which."""
+    for names in (["0.jpg", "1.jpg"], several("images")):
+        write_images(own, names)
+        write_lines(own / "Labels.CSV", ["path,label"])
+        assert f"; or give a CSV file with the classes as the path, such as {own}/Labels.CSV\n" in say(own)
+
+
 @pytest.mark.parametrize("names", [("Train", "TEST"), ("train", "Test", "Val")])
 def test_parts_in_any_case(own: Path, say: Say, names: tuple[str, ...]) -> None:
     write_images(own, several(*(f"{name}/{label}" for name in names for label in "ab")))
@@ -356,6 +364,13 @@ def test_dark_images_are_named(own: Path, say: Say) -> None:
     assert "note: 1 image almost black, no value above 16 of 255: a/12.png; if these are 12 bits" in said
 
 
+def test_strips_are_named(own: Path, say: Say) -> None:
+    write_images(own, several("a", "b"))
+    Image.new("RGB", (2, 101), (99, 0, 0)).save(own / "a" / "strip.png")
+    Image.new("RGB", (100, 2), (99, 0, 0)).save(own / "a" / "long.png")
+    assert "note: 1 image more than 50 times as long as wide: a/strip.png; the middle is" in say(own, "--deep")
+
+
 def test_images_without_a_range_are_refused(own: Path, say: Say) -> None:
     write_images(own, several("a", "b"))
     Image.fromarray(np.full((2, 2), 7.5, dtype=np.float32)).save(own / "a" / "f.tif")
@@ -414,6 +429,8 @@ def test_missing_images_are_said_before_the_training(own: Path, say: Say) -> Non
     write_lines(file, ["path,label,split", *ROWS, f"{own}/nowhere/9.jpg,a,test", "/9.jpg,a,test"])
     said = say(file)
     assert f"- 3 of 6 images are missing: p/2.jpg, {own}/nowhere/9.jpg, /9.jpg\n" in said
+    write_lines(file, ["path,label,split", *ROWS, "p\0/9.jpg,a,test"])
+    assert "- 2 of 5 images are missing: p/2.jpg, p\0/9.jpg\n" in say(file)
     assert f"fix: correct the column path (it starts at {own}, or at / ), or delete the rows\n" in said
 
 
