@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -276,6 +277,22 @@ def test_names_that_are_not_utf8(own: Path, say: Say) -> None:
     write_images(own, [*several("a", "b", f"{odd}/x"), f"a/{odd}.jpg"])
     said = say(own)
     assert "- 2 names not in UTF-8: a/caf\\xe9.jpg, caf\\xe9\n    fix: rename the folders or files\n" in said
+    shutil.rmtree(own / "a")
+    shutil.rmtree(own / "b")
+    assert "all images are of one class, caf\\xe9\n" in say(own)
+    write_images(own, several("train/b", "test/b", f"train/{odd}", f"{odd}2"))
+    said = say(own)
+    assert f"4 images left out, in none of train, val, test: in {own}/caf\\xe92\n" in said
+    assert "note: 1 class without test images" not in said
+
+
+def test_names_that_would_break_a_sentence(own: Path, say: Say) -> None:
+    write_images(own, several("a", "two\nlines/x", "\x1b[31m"))
+    said = say(own)
+    assert "3 classes" in said
+    assert r"note: 4 images in sub-folders, taken in: two\nlines/x (4)" in said
+    (own / "line\nend").mkdir()
+    assert r"note: 1 folder without images, no class: line\nend" in say(own)
 
 
 @settings(max_examples=40, deadline=None)
@@ -430,7 +447,7 @@ def test_missing_images_are_said_before_the_training(own: Path, say: Say) -> Non
     said = say(file)
     assert f"- 3 of 6 images are missing: p/2.jpg, {own}/nowhere/9.jpg, /9.jpg\n" in said
     write_lines(file, ["path,label,split", *ROWS, "p\0/9.jpg,a,test"])
-    assert "- 2 of 5 images are missing: p/2.jpg, p\0/9.jpg\n" in say(file)
+    assert r"- 2 of 5 images are missing: p/2.jpg, p\x00/9.jpg" in say(file)
     assert f"fix: correct the column path (it starts at {own}, or at / ), or delete the rows\n" in said
 
 
