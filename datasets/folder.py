@@ -94,7 +94,8 @@ class Folder(Benchmark):
             if items
         )
         print(f"Folder {self.source}: {self.num_classes} classes; images: {counts}")
-        for note in self.notes:
+        one = ["one class alone: every answer is right, and an accuracy says nothing"] if self.num_classes == 1 else []
+        for note in (*self.notes, *one):
             print(f"Note: {note}")
 
 

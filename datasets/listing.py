@@ -72,7 +72,7 @@ def missing_files(paths: Iterable[str], folder: str | os.PathLike[str]) -> Itera
         if place not in present:
             try:
                 present[place] = set(os.listdir(os.path.join(folder, place)))
-            except OSError:
+            except (OSError, ValueError):  # ValueError: a NUL in the path
                 present[place] = set()
         if name not in present[place]:
             yield path

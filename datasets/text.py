@@ -32,8 +32,8 @@ def read_text(file: str | os.PathLike[str], newline: str | None = None) -> str:
 
 
 def some(names: Sequence[str], limit: int = 5) -> str:
-    """The first of many names, for a sentence."""
-    return ", ".join(names[:limit]) + (", ..." if len(names) > limit else "")
+    """The first of many names, for a sentence, each as `printable`."""
+    return ", ".join(map(printable, names[:limit])) + (", ..." if len(names) > limit else "")
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
@@ -42,8 +42,9 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 
 
 def printable(name: str) -> str:
-    """A file's name for a sentence: bytes that are not UTF-8 as backslash and hex digits."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    """A file's name for a sentence: line ends and the like, and bytes that are not UTF-8, as backslash and digits."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def is_utf8(name: str) -> bool:

@@ -20,6 +20,8 @@ from .check import INCOMPLETE, READY, Report, broken_images, decode, summary, un
 
 #: An image of which no value (of 255) is brighter shows nothing: 12 bits stored as 16, or the numbers of classes.
 DARKEST = 16
+#: Images longer than that are strips: few, and probably there by mistake.
+LONGEST = 50
 
 
 def check_own(path: str, root: str = "", *, deep: bool = False) -> Report:
@@ -49,17 +51,29 @@ def check_own(path: str, root: str = "", *, deep: bool = False) -> Report:
 def _decode(report: Report, split: Split, images: Path) -> None:
     paths = unique_paths(split)
     files = [os.path.join(images, path) for path in paths]
-    # the brightest value of each, or why it cannot be read
-    results = decode(files, lambda file: int(np.asarray(read_image(file, Folder.upright)).max()))
+    results = decode(files, _look)
     fix = "put readable copies in their places, or delete them (and their rows in a CSV file)"
     report.findings += broken_images(results, fix)
-    dark = [path for path, most in zip(paths, results, strict=True) if isinstance(most, int) and most <= DARKEST]
+    seen = [(path, result) for path, result in zip(paths, results, strict=True) if isinstance(result, tuple)]
+    dark = [path for path, (brightest, _) in seen if brightest <= DARKEST]
     if dark:
         report.notes.append(
             f"{counted(len(dark), 'image')} almost black, no value above {DARKEST} of 255: {some(dark)}; if these "
             "are 12 bits stored as 16, or numbers of classes, stretch them to the whole range"
         )
+    lines = [path for path, (_, ratio) in seen if ratio > LONGEST]
+    if lines:
+        report.notes.append(
+            f"{counted(len(lines), 'image')} more than {LONGEST} times as long as wide: {some(lines)}; the middle is "
+            "all that a model sees of them, and to resize them takes much memory"
+        )
     report.notes += _copies(split, images)
+
+
+def _look(file: str) -> tuple[int, float]:
+    """An image's brightest value, and how many times as long as wide it is."""
+    image = read_image(file, Folder.upright)
+    return int(np.asarray(image).max()), max(image.size) / min(image.size)
 
 
 def _copies(split: Split, images: Path) -> list[str]:

@@ -81,7 +81,7 @@ def _unprintable(found: Found) -> list[Finding]:
         for path in (path for paths in classes.values() for path in paths if not is_utf8(path)):
             names = path.split("/")
             depth = next(depth for depth, name in enumerate(names, start=1) if not is_utf8(name))
-            bad.add(printable("/".join(names[:depth])))
+            bad.add("/".join(names[:depth]))
     if not bad:
         return []
     return [Finding(f"{counted(len(bad), 'name')} not in UTF-8: {some(sorted(bad))}", "rename the folders or files")]
@@ -90,14 +90,16 @@ def _unprintable(found: Found) -> list[Finding]:
 def _too_little(source: Path, found: Found, folders: Sequence[str]) -> list[Finding]:
     """What lacks, though no training or test can do without it."""
     if not folders:
-        fix = "put the images of each class into a folder of the class's name"
+        fix = "put the images of each class into a folder of the class's name" + _or_table(source)
         return [Finding(f"{source}: no images of any class found", fix)]
     if len(folders) == 1:
         inner = source / folders[0]
+        name = printable(folders[0])
         fix = "put those of each class into a folder of the class's name"
         if source.is_dir() and "" in found.parts and subfolders(inner):
-            fix += f"; if {inner} holds the class folders, give that as the path"
-        return [Finding(f"{source}: all images are of one class, {folders[0]}", fix)]
+            fix += f"; if {printable(str(inner))} holds the class folders, give that as the path"
+        fix += _or_table(source)
+        return [Finding(f"{source}: all images are of one class, {name}", fix)]
     if "" in found.parts:
         return _cannot_be_cut(source, found.parts[""])
     for part in ("train", "test"):
@@ -115,9 +117,15 @@ def _too_little(source: Path, found: Found, folders: Sequence[str]) -> list[Find
     return [Finding(problem, "add images of them to train, or leave these out")]
 
 
+def _or_table(source: Path) -> str:
+    """The end of a sentence on a folder of images that a CSV file in it may tell the classes of."""
+    tables = sorted(entry.name for entry in source.glob("*.[cC][sS][vV]")) if source.is_dir() else []
+    return f"; or give a CSV file with the classes as the path, such as {source / tables[0]}" if tables else ""
+
+
 def _cannot_be_cut(source: Path, classes: dict[str, list[str]]) -> list[Finding]:
     if {name.lower() for name in classes} <= LIKE_PARTS:
-        problem = f"{source}: {', '.join(classes)} look like parts, not like classes"
+        problem = f"{source}: {some(list(classes))} look like parts, not like classes"
         return [Finding(problem, "call the folders train and test, and a third one val")]
     small = [f"{name} ({len(files)})" for name, files in classes.items() if len(files) < FEWEST_TO_CUT]
     if not small:

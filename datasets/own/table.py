@@ -34,8 +34,9 @@ def read_table(file: Path) -> Found:
     places: dict[str, dict[tuple[str, str], int]] = {}  # image → (part, label) → line
     paths: dict[str, str] = {}
     repeated = []
+    folder = str(file.parent)
     for number, path, label, part in _rows(file):
-        image = os.path.normpath(file.parent / path)
+        image = os.path.normpath(os.path.join(folder, path))
         paths.setdefault(image, path)
         lines = places.setdefault(image, {})
         if (part, label) in lines:

@@ -136,7 +136,9 @@ class _Tree:
             found.findings.append(Finding(problem, "delete them, or put the files in their places"))
         for folder, (number, why) in sorted(self._left_out.items()):
             if number:
-                found.notes.append(f"{counted(number, 'image')} left out, {why}: in {self.source / folder}")
+                found.notes.append(
+                    f"{counted(number, 'image')} left out, {why}: in {printable(str(self.source / folder))}"
+                )
         if self._empty:
             found.notes.append(f"{counted(len(self._empty), 'folder')} without images, no class: {_names(self._empty)}")
         if self._nested:
@@ -169,8 +171,8 @@ def _list(folder: Path) -> _Listing:
 
 
 def _names(paths: Iterable[str]) -> str:
-    return some([printable(path) for path in sorted(paths)])
+    return some(sorted(paths))
 
 
 def _same(paths: Iterable[str]) -> str:
-    return " = ".join(printable(path) for path in paths)
+    return " = ".join(paths)

@@ -48,6 +48,13 @@ def test_all_protocols(own: Path, load: Load, subsample: str, names: list[str]) 
     assert dataset.fewshot_digest == load("Folder", shots=4, PATH=str(own)).fewshot_digest
 
 
+def test_half_of_one_class_is_said(own: Path, load: Load, capsys: pytest.CaptureFixture) -> None:
+    note = "Note: one class alone: every answer is right, and an accuracy says nothing\n"
+    for subsample, told in (("all", False), ("base", False), ("new", True)):
+        load("Folder", subsample=subsample, PATH=str(own))
+        assert (note in capsys.readouterr().out) == told
+
+
 def test_cut_does_not_depend_on_the_seed(own: Path, load: Load) -> None:
     parts = [[item.impath for item in load("Folder", seed=seed, PATH=str(own)).test] for seed in (1, 2, -1)]
     assert parts[0] == parts[1] == parts[2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -181,6 +182,14 @@ def test_one_class(own: Path, say: Say) -> None:
     )
 
 
+def test_folder_with_a_csv_file_in_it(own: Path, say: Say) -> None:
+    """The images of all classes lie in one folder, and a file beside it tells which is which."""
+    for names in (["0.jpg", "1.jpg"], several("images")):
+        write_images(own, names)
+        write_lines(own / "Labels.CSV", ["path,label"])
+        assert f"; or give a CSV file with the classes as the path, such as {own}/Labels.CSV\n" in say(own)
+
+
 @pytest.mark.parametrize("names", [("Train", "TEST"), ("train", "Test", "Val")])
 def test_parts_in_any_case(own: Path, say: Say, names: tuple[str, ...]) -> None:
     write_images(own, several(*(f"{name}/{label}" for name in names for label in "ab")))
@@ -268,6 +277,22 @@ def test_names_that_are_not_utf8(own: Path, say: Say) -> None:
     write_images(own, [*several("a", "b", f"{odd}/x"), f"a/{odd}.jpg"])
     said = say(own)
     assert "- 2 names not in UTF-8: a/caf\\xe9.jpg, caf\\xe9\n    fix: rename the folders or files\n" in said
+    shutil.rmtree(own / "a")
+    shutil.rmtree(own / "b")
+    assert "all images are of one class, caf\\xe9\n" in say(own)
+    write_images(own, several("train/b", "test/b", f"train/{odd}", f"{odd}2"))
+    said = say(own)
+    assert f"4 images left out, in none of train, val, test: in {own}/caf\\xe92\n" in said
+    assert "note: 1 class without test images" not in said
+
+
+def test_names_that_would_break_a_sentence(own: Path, say: Say) -> None:
+    write_images(own, several("a", "two\nlines/x", "\x1b[31m"))
+    said = say(own)
+    assert "3 classes" in said
+    assert r"note: 4 images in sub-folders, taken in: two\nlines/x (4)" in said
+    (own / "line\nend").mkdir()
+    assert r"note: 1 folder without images, no class: line\nend" in say(own)
 
 
 @settings(max_examples=40, deadline=None)
@@ -356,6 +381,13 @@ def test_dark_images_are_named(own: Path, say: Say) -> None:
     assert "note: 1 image almost black, no value above 16 of 255: a/12.png; if these are 12 bits" in said
 
 
+def test_strips_are_named(own: Path, say: Say) -> None:
+    write_images(own, several("a", "b"))
+    Image.new("RGB", (2, 101), (99, 0, 0)).save(own / "a" / "strip.png")
+    Image.new("RGB", (100, 2), (99, 0, 0)).save(own / "a" / "long.png")
+    assert "note: 1 image more than 50 times as long as wide: a/strip.png; the middle is" in say(own, "--deep")
+
+
 def test_images_without_a_range_are_refused(own: Path, say: Say) -> None:
     write_images(own, several("a", "b"))
     Image.fromarray(np.full((2, 2), 7.5, dtype=np.float32)).save(own / "a" / "f.tif")
@@ -414,6 +446,8 @@ def test_missing_images_are_said_before_the_training(own: Path, say: Say) -> Non
     write_lines(file, ["path,label,split", *ROWS, f"{own}/nowhere/9.jpg,a,test", "/9.jpg,a,test"])
     said = say(file)
     assert f"- 3 of 6 images are missing: p/2.jpg, {own}/nowhere/9.jpg, /9.jpg\n" in said
+    write_lines(file, ["path,label,split", *ROWS, "p\0/9.jpg,a,test"])
+    assert r"- 2 of 5 images are missing: p/2.jpg, p\x00/9.jpg" in say(file)
     assert f"fix: correct the column path (it starts at {own}, or at / ), or delete the rows\n" in said
 
 
