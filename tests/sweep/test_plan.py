@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from sweep.cli import main
 from sweep.layout import ROOT, Call
 from sweep.plan import Plan, Wanted, make_plan
-from sweep.recipes import PROTOCOLS, default_config
+from sweep.recipes import PROTOCOLS, all_methods, default_config
 
 from .world import plan_for
 
@@ -126,9 +127,96 @@ def test_a_new_method_is_found(root: Path) -> None:
         plan_for(root, methods=["Novel"], config="")
 
 
+FACTS = """
+name: Novel
+board: inductive
+place: 45
+trains: little
+parameters: "1"
+tables: [base2new, ablation]
+settings: {default: only, xd: other, fewshot: [{setting: other, datasets: [digits], max_shots: 2}, only]}
+"""
+
+
+def add_method(root: Path, more: str = "") -> None:
+    """A method with two settings and facts, in the miniature project."""
+    folder = root / "configs" / "trainers" / "Novel"
+    folder.mkdir()
+    for name in ("only", "other"):
+        (folder / f"{name}.yaml").write_text("")
+    (folder / "method.yaml").write_text(FACTS + more)
+
+
+def test_a_methods_facts_place_it_in_plans(root: Path) -> None:
+    add_method(root)
+    plan = plan_for(root, methods=[], config="")
+    assert list(dict.fromkeys(run.setting.method for run in plan.runs.values())) == [
+        *("ZeroshotCLIP", "CoOp", "Novel", "CoCoOp", "MaPLe"),
+    ]
+    everything = all_methods(root)
+    assert everything.index("CoOp") < everything.index("Novel") < everything.index("CoCoOp")
+    ablation = plan_for(root, "ablation", methods=[], config="")
+    assert ablation.reports() == [["ablation", "output/base2new", "--methods", "Novel", "VPT", "IVLP", "MaPLe"]]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "dataset", "shots", "settings"),
+    [
+        ("base2new", "digits", [1], {"only"}),
+        ("xd", "digits", [16], {"other"}),
+        ("dg", "digits", [16], {"other"}),
+        ("fewshot", "digits", [2], {"other"}),
+        ("fewshot", "digits", [4], {"only"}),
+        ("fewshot", "mnist5k", [2], {"only"}),
+    ],
+)
+def test_a_methods_facts_give_its_setting(
+    root: Path, protocol: str, dataset: str, shots: list[int], settings: set[str]
+) -> None:
+    add_method(root)
+    plan = plan_for(root, protocol, methods=["Novel"], datasets=[dataset], shots=shots, config="")
+    assert {run.setting.config for run in plan.runs.values()} == settings
+
+
+@pytest.mark.parametrize(
+    ("more", "seeds", "shots", "models"),
+    [
+        ("", {1, 2}, {1, 4}, True),
+        ("draws: false", {1}, {1, 4}, True),
+        ("trains_nothing: true", {1, 2}, {4}, False),
+        ("draws: false\ntrains_nothing: true", {1}, {4}, False),
+    ],
+)
+def test_a_methods_facts_say_what_matters_to_it(
+    root: Path, more: str, seeds: set[int], shots: set[int], models: bool
+) -> None:
+    add_method(root, more)
+    plan = plan_for(root, "fewshot", "base2new", methods=["Novel"], seeds=[1, 2], shots=[1, 4], config="")
+    assert {run.setting.seed for run in plan.runs.values()} == seeds
+    assert {run.setting.shots for run in plan.runs.values()} == shots
+    assert any(run.needs for run in plan.runs.values()) is models
+    assert any("they run once" in note for note in plan.notes) is (len(seeds) == 1)
+
+
+def test_a_method_may_know_its_classes_only(root: Path) -> None:
+    add_method(root, "known_classes_only: true")
+    assert plan_for(root, "fewshot", methods=["Novel"], config="").runs
+    with pytest.raises(ValueError, match="Novel knows only the classes"):
+        plan_for(root, methods=["Novel"], config="")
+
+
+def test_a_mistake_in_facts_is_one_sentence(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    add_method(root, "draw: false")
+    assert main(["base2new", "--dry-run", "--gpus", "none"], root) == 2
+    said = capsys.readouterr().err
+    assert "Novel/method.yaml: unknown key draw: did you mean draws?" in said and len(said.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
+        ({"config": "method"}, "unknown setting of MaPLe 'method'"),
+        ({"datasets": ["digits.facts"]}, "unknown dataset 'digits.facts': did you mean digits?"),
         ({"methods": ["MapLe"]}, "unknown method 'MapLe': did you mean MaPLe?"),
         ({"config": "quikstart"}, "unknown setting of MaPLe 'quikstart': did you mean quickstart?"),
         ({"methods": ["MaPLe:x"]}, "unknown setting of MaPLe 'x'"),
