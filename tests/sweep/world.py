@@ -17,9 +17,11 @@ from pathlib import Path
 from sweep.layout import ROOT, Call
 from sweep.plan import Plan, Wanted, make_plan
 
-TRAIN = f"""
+TRAIN = (
+    f"""
 import sys; sys.path.insert(0, {str(ROOT)!r})
-""" + """
+"""
+    + """
 import fcntl, hashlib, json, os, pathlib, signal, time
 from dassl.records import Asked, Source, is_answered, read_record, take, write_marks
 words = sys.argv[1:]
@@ -93,6 +95,7 @@ write_marks(folder, asked, take(asked, sources))
 os.remove(folder + "/resume.pt")
 note(f"complete {folder}")
 """
+)
 
 
 def make_world(root: Path) -> Path:
