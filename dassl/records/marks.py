@@ -22,6 +22,8 @@ from .folder import MARKS_FILE, RECORD_FILE, load_json
 from .weights import checkpoint_name
 
 _FORMAT = 1
+#: Places of which every answer has a mark.
+_CONFIG_FILES = {"config_file", "dataset_config_file"}
 
 #: What was measured in this process already, by kind and path. A sweep looks at the same files for each run.
 Memo = dict[tuple[str, str], Any]
@@ -166,6 +168,8 @@ def is_answered(folder: str | os.PathLike, asked: Asked, memo: Memo | None = Non
         if content["format"] != _FORMAT or content["asked"] != asked.question():
             return False
         if content["record"] != sha256(Path(folder, RECORD_FILE)):
+            return False
+        if _CONFIG_FILES - {mark["place"] for mark in content["marks"]}:
             return False
         return all(_holds(mark, asked, str(content["root"]), memo) for mark in content["marks"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

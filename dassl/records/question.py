@@ -50,7 +50,7 @@ class Question:
         told += [DATA_PATH] if record["data"].get("digests") else []
         free = (*NOT_THE_RESULT, *told)
         for key, old, new in changed_settings(record["config"], self.config, free, self.defaults, self.nodes):
-            yield f"{key}: {old} → {new}"
+            yield f"{key}: {_value(old)} → {_value(new)}"
         for key in told:
             if key in files and files[key] != self.files[key]:
                 old, new = (dict(flat(config)).get(key) for config in (record["config"], self.config))
@@ -71,6 +71,10 @@ class Question:
                 yield f"the model in {self.model_dir} was trained again since"
             if self.load_epoch is not None and protocol.get("epoch_loaded") not in (None, self.load_epoch):
                 yield f"epoch: {protocol.get('epoch_loaded')} → {self.load_epoch}"
+
+
+def _value(value: Any) -> str:
+    return "nothing" if value is None or value == "" else str(value)
 
 
 def refusal(folder: str, differences: list[str]) -> str:

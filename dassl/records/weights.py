@@ -66,7 +66,8 @@ def file_below(model_dir: str | os.PathLike, path: str) -> Path:
     place = Path(model_dir)
     if place.is_file():
         return place
-    return place / path if (place / path).parent.is_dir() else place / os.path.basename(path)
+    own = place.name == os.path.dirname(path) and not (place / path).parent.is_dir()
+    return place / os.path.basename(path) if own else place / path
 
 
 def changed_weights(old: Mapping[str, Any], model_dir: str, epoch: int | None) -> Iterator[str]:
