@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reporting.options import Options
-from reporting.records import RunTree
+from reporting.records import Run, RunTree
 from reporting.report import Report, Row, Table, Variant
 from reporting.rows import DATASETS, Slot, collect, labels, order
 from reporting.stats import Cell, by_pair, hm_cell, whole_average
@@ -41,8 +41,8 @@ def build(tree: RunTree, options: Options, ablation: bool = False) -> Report:
             f"{tree.root}: no run on base or new classes among {len(tree.runs)} run records{options.restriction}; "
             "base-to-new runs record subsample_classes 'base' or 'new' (scripts/*/base2new_train_*.sh)"
         )
-    settings = {slot.variant: run.settings for slot, run in placed}
-    found = collect(placed, options, (lambda variants: _design_labels(variants, settings)) if ablation else None)
+    designs = {slot.variant: _design(run) for slot, run in placed}
+    found = collect(placed, options, (lambda variants: _design_labels(variants, designs)) if ablation else None)
     names = found.names
     shown = order((slot.dataset for slot, _ in placed), options.datasets or DATASETS)
 
@@ -61,7 +61,7 @@ def build(tree: RunTree, options: Options, ablation: bool = False) -> Report:
         rows += [Row(dataset, names[v], grid[v][dataset]) for dataset in shown for v in found.variants]
     if ablation or len(shown) > 1:
         block = f"Average over {len(shown)} dataset{'s' if len(shown) > 1 else ''}"
-        ranked = sorted(found.variants, key=lambda v: _rank(v, settings[v])) if ablation else found.variants
+        ranked = sorted(found.variants, key=lambda v: _rank(designs[v])) if ablation else found.variants
         averages = {v: _average(list(grid[v].values()), options.hm_of) for v in ranked}
         rows += [Row(block, names[v], averages[v], is_average=True) for v in ranked]
     title = "Design ablation, base-to-new averages" if ablation else "Base-to-new generalisation"
@@ -103,32 +103,28 @@ def _average(cells: Sequence[dict[str, Cell | None]], hm_of: str) -> dict[str, C
     return average
 
 
-def _design(variant: Variant, settings: dict) -> str:
+def _design(run: Run) -> str:
     """VPT, IVLP text (no vision prompts), IVLP, or the method's own name."""
-    if variant.method != "IVLP":
-        return variant.method
-    depth = settings.get("TRAINER", {}).get("IVLP", {}).get("PROMPT_DEPTH_VISION")
-    return "IVLP text" if depth == 0 or (depth is None and "language_only" in variant.config_name) else "IVLP"
+    if run.method != "IVLP":
+        return run.method
+    depth = run.setting("TRAINER", "IVLP", "PROMPT_DEPTH_VISION")
+    return "IVLP text" if depth == 0 or (depth is None and "language_only" in run.config_name) else "IVLP"
 
 
-def _rank(variant: Variant, settings: dict) -> int:
+def _rank(design: str) -> int:
     """Place of a design in the paper's ablation; methods outside of it keep their order around it."""
-    design = _design(variant, settings)
     if design in _DESIGNS:
         return 1 + _DESIGNS.index(design)
     return 0 if design in ("ZeroshotCLIP", "ZeroshotCLIP2", "LinearProbe", "CoOp", "CoCoOp") else len(_DESIGNS) + 1
 
 
-def _design_labels(variants: Sequence[Variant], settings: dict[Variant, dict]) -> dict[Variant, str]:
+def _design_labels(variants: Sequence[Variant], designs: dict[Variant, str]) -> dict[Variant, str]:
     """Names of the ablation's rows: the paper's name of the design, with what differs where two rows share one."""
     full = {
         "VPT": "Deep vision prompting (VPT)",
         "IVLP text": "Deep language prompting (IVLP text)",
         "IVLP": "Independent V-L prompting (IVLP)",
     }
-    designs = {}
-    for variant in variants:
-        design = _design(variant, settings[variant])
-        designs[variant] = variant._replace(method=full.get(design, design))
-    names = labels(list(designs.values()))
-    return {variant: names[design] for variant, design in designs.items()}
+    named = {v: v._replace(method=full.get(designs[v], designs[v])) for v in variants}
+    names = labels(list(named.values()))
+    return {variant: names[design] for variant, design in named.items()}
