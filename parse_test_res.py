@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import fmean
 
 from reporting.logs import Experiment, is_count, read_experiment, read_experiments
+from reporting.output import exit_code, one_line, show
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,46 +31,50 @@ def parser() -> argparse.ArgumentParser:
     return parse
 
 
-def show(experiment: Experiment, keyword: str, ci95: bool) -> None:
-    """Print one experiment: its seeds, then the summary."""
+def describe(experiment: Experiment, keyword: str, ci95: bool) -> list[str]:
+    """One experiment in lines: its seeds, then the summary."""
     unit = "" if is_count(keyword) else "%"
-    print(f"Parsing {experiment.folder}")
+    lines = [f"Parsing {experiment.folder}"]
     for seed in experiment.seeds:
         if seed.value is None:
-            print(f"{seed.folder.name}: NO RESULT: {seed.reason}")
+            lines.append(f"{seed.folder.name}: NO RESULT: {seed.reason}")
         else:
-            print(f"{seed.folder.name}: {keyword}: {seed.value:.2f}{unit} ({seed.source})")
+            lines.append(f"{seed.folder.name}: {keyword}: {seed.value:.2f}{unit} ({seed.source})")
     if not experiment.values:
-        print(f"===\n{experiment.folder}: no seed has a result\n===")
-        return
+        return [*lines, "===", f"{experiment.folder}: no seed has a result", "==="]
     spread = experiment.half_ci95 if ci95 else experiment.spread
     meaning = "half of the 95 % interval" if ci95 else "population standard deviation"
     absent = len(experiment.seeds) - len(experiment.values)
     without = f", {absent} without a result" if absent else ""
-    print(f"===\nSummary of {experiment.folder}")
-    print(f"* {keyword}: {experiment.mean:.2f}{unit} +- {spread:.2f}{unit}")
-    print(f"mean and {meaning} over {len(experiment.values)} seed(s){without}\n===")
+    return [
+        *lines,
+        "===",
+        f"Summary of {experiment.folder}",
+        f"* {keyword}: {experiment.mean:.2f}{unit} +- {spread:.2f}{unit}",
+        f"mean and {meaning} over {len(experiment.values)} seed(s){without}",
+        "===",
+    ]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; an error becomes one line on stderr and exit code 2."""
     args = parser().parse_args(argv)
-    try:
-        if args.multi_exp:
-            experiments = read_experiments(args.directory, args.keyword, args.test_log)
-        else:
-            experiments = [read_experiment(args.directory, args.keyword, args.test_log)]
-    except OSError as error:
-        print(f"parse_test_res: {error}", file=sys.stderr)
-        return 2
+    return exit_code("parse_test_res", lambda: run(args))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry out a parsed command line and return the exit code."""
+    if args.multi_exp:
+        experiments = read_experiments(args.directory, args.keyword, args.test_log)
+    else:
+        experiments = [read_experiment(args.directory, args.keyword, args.test_log)]
     for experiment in experiments:
-        show(experiment, args.keyword, args.ci95)
+        show("".join(f"{one_line(line)}\n" for line in describe(experiment, args.keyword, args.ci95)))
     means = [experiment.mean for experiment in experiments if experiment.values]
     if args.multi_exp and means:
         unit = "" if is_count(args.keyword) else "%"
-        print(
-            f"Average over {len(means)} of {len(experiments)} experiments: * {args.keyword}: {fmean(means):.2f}{unit}"
-        )
+        average = f"* {args.keyword}: {fmean(means):.2f}{unit}"
+        show(f"Average over {len(means)} of {len(experiments)} experiments: {average}\n")
     if not means:
         return 2
     return 1 if any(seed.value is None for experiment in experiments for seed in experiment.seeds) else 0

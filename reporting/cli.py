@@ -1,13 +1,12 @@
 """The command line: ``python -m reporting PROTOCOL OUTPUT_DIR``.
 
 Exit codes: 0 the report was made; 1 with ``--strict``, something in it is missing, incomplete or unusable;
-2 there is nothing to report, or the command line is wrong.
+2 there is nothing to report, or the command line is wrong, or a file cannot be written; 141 the reader of a pipe went.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from configs.method import PROTOCOLS
 from reporting import base2new, fewshot, transfer
 from reporting.compare import compare
 from reporting.options import Options
+from reporting.output import exit_code, show, write_whole
 from reporting.paper import Paper
 from reporting.records import RunTree, read_runs
 from reporting.render import FORMATS, SUFFIXES, remarks
@@ -103,14 +103,6 @@ def _check(args: argparse.Namespace, tree: RunTree) -> None:
         raise ValueError(f"--against paper with --metric {args.metric}: the paper prints accuracy only")
 
 
-def write(path: Path, content: str) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(content, encoding="utf-8")
-    os.replace(temporary, path)
-
-
 def run(args: argparse.Namespace) -> int:
     """Carry out a parsed command line and return the exit code."""
     for path in args.output:
@@ -123,12 +115,12 @@ def run(args: argparse.Namespace) -> int:
         shown = None  # one format into files; without --format the table is printed as well
     else:
         shown = args.format or "text"
-        sys.stdout.write(FORMATS[shown](report))
+        show(FORMATS[shown](report))
     if shown in (None, "csv"):
         for heading, lines in remarks(report):
             print(f"{heading}: " + "; ".join(lines), file=sys.stderr)
     for path in args.output:
-        write(path, FORMATS[args.format or SUFFIXES[path.suffix.lower()]](report))
+        write_whole(path, FORMATS[args.format or SUFFIXES[path.suffix.lower()]](report))
     if args.plot:
         from reporting import plots  # matplotlib is slow to import
 
@@ -137,16 +129,11 @@ def run(args: argparse.Namespace) -> int:
     if args.html:
         from reporting import page  # draws, so it needs matplotlib as well
 
-        write(args.html, page.build(report, args.html, args.folder, args.split))
+        write_whole(args.html, page.build(report, args.html, args.folder, args.split))
     return 1 if args.strict and not report.is_whole else 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; errors become one line on stderr and exit code 2."""
     args = parser().parse_args(argv)
-    try:
-        return run(args)
-    except (ValueError, OSError, KeyError) as error:
-        message = error.args[0] if isinstance(error, KeyError) else error
-        print(f"reporting: {message}", file=sys.stderr)
-        return 2
+    return exit_code("reporting", lambda: run(args))

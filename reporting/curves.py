@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from reporting.fewshot import shots_of
-from reporting.records import Run
+from reporting.records import Run, is_number
 from reporting.report import Report, Row
 from reporting.rows import in_order
 from reporting.style import colours, legend, short
@@ -112,7 +112,7 @@ def _epoch_line(ax: Axes, runs: Sequence[Run], key: str, colour: str) -> None:
     values: dict[int, list[float]] = defaultdict(list)
     for run in runs:
         for entry in run.history:
-            if isinstance(entry.get(key), int | float):
+            if is_number(entry.get(key)):
                 values[entry["epoch"]].append(entry[key])
     epochs = sorted(values)
     ax.plot(epochs, [fmean(values[e]) for e in epochs], color=colour, linewidth=1.5, marker="o", ms=2.5)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, pstdev
 
-from reporting.records import RECORD_NAME, is_passed_over, read_record
+from reporting.records import RECORD_NAME, is_number, is_passed_over, read_record
 
 LOG_NAME = "log.txt"
 END_MARKERS = ("Finish training", "Finished training")  # the engine prints the first, some released logs the second
@@ -56,6 +56,13 @@ def is_count(keyword: str) -> bool:
     return keyword in _COUNTS
 
 
+def _result(folder: Path, keyword: str, value: float, source: str) -> SeedResult:
+    """A figure as a result, unless it should be a percentage and cannot be one."""
+    if is_count(keyword) or 0 <= value <= 100:
+        return SeedResult(folder, value, source)
+    return SeedResult(folder, None, reason=f"{source} says {keyword} {value:g}%, which is no percentage")
+
+
 def newest_log(folder: Path) -> Path | None:
     """The log of the latest start in a folder.
 
@@ -80,7 +87,7 @@ def read_log(path: Path, keyword: str, test_only: bool) -> float:
     Raises:
         ValueError: there is none; the message is the reason.
     """
-    pattern = re.compile(rf"\* {re.escape(keyword)}: *([\d,]+(?:\.\d+)?) *%?\s*$")
+    pattern = re.compile(rf"\* {re.escape(keyword)}: *(\d[\d,]*(?:\.\d+)?) *%?\s*$")
     ended, value, anywhere = test_only, None, False
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         if not test_only and any(marker in line for marker in END_MARKERS):
@@ -109,9 +116,9 @@ def read_seed(folder: Path, keyword: str = "accuracy", test_only: bool = False, 
         except ValueError as error:
             return SeedResult(folder, None, reason=str(error))
         value = metrics.get(split, {}).get(_RECORD_KEYS.get(keyword, keyword))
-        if isinstance(value, int | float):
-            return SeedResult(folder, float(value), RECORD_NAME)
-        have = sorted({k for k, v in metrics.get(split, {}).items() if isinstance(v, int | float)})
+        if is_number(value):
+            return _result(folder, keyword, float(value), RECORD_NAME)
+        have = sorted({k for k, v in metrics.get(split, {}).items() if is_number(v)})
         return SeedResult(
             folder, None, reason=f"{RECORD_NAME} has no '{keyword}' of split '{split}', it has: {', '.join(have)}"
         )
@@ -121,14 +128,14 @@ def read_seed(folder: Path, keyword: str = "accuracy", test_only: bool = False, 
             folder, None, reason=f"neither {RECORD_NAME} nor {LOG_NAME}: the run did not start or is gone"
         )
     try:
-        return SeedResult(folder, read_log(log, keyword, test_only), log.name)
-    except ValueError as error:
+        return _result(folder, keyword, read_log(log, keyword, test_only), log.name)
+    except (OSError, ValueError) as error:
         return SeedResult(folder, None, reason=str(error))
 
 
 def _number_aware(path: Path) -> list[tuple[int, str]]:
     """Sort key that puts seed2 before seed10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.name) if part]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name) if part]
 
 
 def _subfolders(folder: Path) -> list[Path]:

@@ -178,7 +178,7 @@ def _figures(report: Report) -> str:
 
 
 def _mean_cost(runs: Sequence[Run], key: str) -> float | None:
-    values = [float(value) for run in runs if isinstance(value := run.cost.get(key), int | float)]
+    values = [value for run in runs if (value := run.cost.get(key)) is not None]
     return fmean(values) if values else None
 
 
@@ -205,7 +205,7 @@ def _costs(report: Report, colour: dict[str, str]) -> str:
 
 
 def _link(target: Path, page: Path, text: str) -> str:
-    return f'<a href="{quote(os.path.relpath(target, page.parent).replace(os.sep, "/"))}">{text}</a>'
+    return f'<a href="{quote(os.fsencode(os.path.relpath(target, page.parent).replace(os.sep, "/")))}">{text}</a>'
 
 
 def _runs(report: Report, page: Path, colour: dict[str, str], split: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reporting import curves
+from reporting.output import whole_file
 from reporting.report import MISSING, Report
 from reporting.stats import Cell
 from reporting.style import INK, STYLE, colours, legend, short
@@ -183,19 +183,18 @@ def save(report: Report, path: Path, kind: str | None = None) -> None:
 
     Raises:
         ValueError: the suffix is none of .png, .svg, .pdf.
+        OSError: the file cannot be written; the message names it.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"--plot {path}: figures are written as {', '.join(SUFFIXES)}; give such an ending")
     figure = draw(report, kind or default_kind(report))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.part{path.suffix}")
+    kind_of_file = path.suffix.lower().removeprefix(".")
     try:
-        with plt.rc_context(STYLE):
-            figure.savefig(temporary, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
-        os.replace(temporary, path)
+        with whole_file(path) as temporary, plt.rc_context(STYLE):
+            metadata = {"Date": None} if kind_of_file == "svg" else None
+            figure.savefig(temporary, format=kind_of_file, metadata=metadata)
     finally:
         plt.close(figure)
-        temporary.unlink(missing_ok=True)
 
 
 def inline_svg(report: Report, kind: str) -> str:

@@ -6,11 +6,12 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tabulate import SEPARATING_LINE, tabulate
 
+from reporting.output import one_line
 from reporting.report import MISSING, Report, Table
 from reporting.stats import Cell
 
@@ -48,8 +49,10 @@ def columns_with_paper(table: Table) -> list[str]:
     ]
 
 
-def grid(table: Table, bold: Callable[[str], str] = str) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of a table as strings.
+def grid(
+    table: Table, escape: Callable[[str], str] = str, bold: Callable[[str], str] = str
+) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of a table as strings, each through `escape`, the best of each block through `bold` as well.
 
     A block's name stands in its first row only. The paper's figure and the difference stand in columns beside ours,
     in a wide table in rows below.
@@ -59,37 +62,38 @@ def grid(table: Table, bold: Callable[[str], str] = str) -> tuple[list[str], lis
     header = [table.block_name, "Method"]
     for column in table.columns:
         header += [column, "paper", "Δ"] if column in beside else [column]
+    header = [escape(name) for name in header]
     lines = []
     previous = None
     for row in table.rows:
-        line = ["" if row.block == previous else row.block, row.label]
+        line = ["" if row.block == previous else escape(row.block), escape(row.label)]
         previous = row.block
         for column in table.columns:
             if column not in row.cells:
                 line.append("")
                 continue
             cell = row.cells[column]
-            text = cell_text(cell)
+            text = escape(cell_text(cell))
             line.append(bold(text) if cell is not None and cell.best else text)
             if column in beside:
-                line += [paper_text(cell), difference_text(cell)]
+                line += [escape(paper_text(cell)), escape(difference_text(cell))]
         lines.append(line)
         if table.is_wide and any(cell and cell.paper is not None for cell in row.cells.values()):
             cells = [row.cells.get(column) for column in table.columns]
-            lines.append(["", "· paper", *map(paper_text, cells)])
-            lines.append(["", "· Δ", *map(difference_text, cells)])
+            lines.append([escape(text) for text in ("", "· paper", *map(paper_text, cells))])
+            lines.append([escape(text) for text in ("", "· Δ", *map(difference_text, cells))])
     return header, lines
 
 
 def remarks(report: Report) -> list[tuple[str, list[str]]]:
-    """Everything to be said below the tables, under its heading."""
+    """Everything to be said below the tables, under its heading, a line each."""
     groups = [
         ("Missing (–)", report.missing),
         ("Incomplete", report.incomplete),
         ("Unusable", report.problems),
         ("Notes", report.notes),
     ]
-    return [(heading, lines) for heading, lines in groups if lines]
+    return [(heading, [one_line(line) for line in lines]) for heading, lines in groups if lines]
 
 
 def comparison_lines(report: Report) -> list[str]:
@@ -134,50 +138,74 @@ def text(report: Report) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+_MARKDOWN = re.compile(r"[&<>~$]|[\\`*\[\]|]|(?<![^\W_])_|_(?![^\W_])")
+
+
+def markdown_escape(line: str) -> str:
+    """Text with every character that GitHub's Markdown would read as markup replaced; a_b is none and stays."""
+
+    def replaced(found: re.Match[str]) -> str:
+        character = found.group()
+        return f"&#{ord(character)};" if character in "&<>~$" else f"\\{character}"
+
+    return _MARKDOWN.sub(replaced, line)
+
+
+def _markdown_list(lines: Sequence[str]) -> str:
+    """A list; what would begin a heading or another list inside of an entry does not."""
+    return "\n".join("- " + re.sub(r"^([-+#]|\d+(?=[.)]))", _as_first, markdown_escape(line.strip())) for line in lines)
+
+
+def _as_first(found: re.Match[str]) -> str:
+    start = found.group()
+    return f"{start}\\" if start.isdigit() else f"\\{start}"
+
+
 def markdown(report: Report) -> str:
     """GitHub's Markdown; the best of each block in bold."""
     parts = []
-    escape = lambda line: [cell.replace("|", "\\|") for cell in line]  # noqa: E731
     for table in report.tables:
-        header, lines = grid(table, bold=lambda t: f"**{t}**")
+        header, lines = grid(table, markdown_escape, bold=lambda t: f"**{t}**")
         align = ("left", "left", *["right"] * (len(header) - 2))
-        body = tabulate([escape(line) for line in lines], header, "github", disable_numparse=True, colalign=align)
-        parts.append(f"### {table.title}\n\n{body}")
-    parts.append("; ".join(report.explanation).replace("*", "\\*") + ".")
+        body = tabulate(lines, header, "github", disable_numparse=True, colalign=align)
+        parts.append(f"### {markdown_escape(table.title)}\n\n{body}")
+    parts.append(markdown_escape("; ".join(report.explanation)) + ".")
     if report.comparison:
-        parts.append("\n".join([f"**{_comparison_title(report)}**", "", *(f"- {x}" for x in comparison_lines(report))]))
-    parts += ["\n".join([f"**{heading}**", "", *(f"- {x}" for x in lines)]) for heading, lines in remarks(report)]
+        parts.append(f"**{markdown_escape(_comparison_title(report))}**\n\n{_markdown_list(comparison_lines(report))}")
+    parts += [f"**{heading}**\n\n{_markdown_list(lines)}" for heading, lines in remarks(report)]
     return "\n\n".join(parts) + "\n"
 
 
 _LATEX = {"±": r"$\pm$", "–": "--", "Δ": r"$\Delta$", "·": r"$\cdot$", "→": r"$\rightarrow$", "Σ": r"$\Sigma$"}
 _LATEX |= {c: f"\\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-_LATEX |= {"\\": r"\textbackslash{}"}
+_LATEX |= {"\\": r"\textbackslash{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
+_LATEX |= {'"': r"\textquotedblright{}", "`": r"{}\textquoteleft{}"}  # after ! or ? it would make another sign
+_LATEX |= {"[": "{[}", "]": "{]}"}  # after \\ or \midrule, [ would begin an argument
+_LATEX_PATTERN = re.compile("|".join(map(re.escape, _LATEX)) + "|-(?=-)|'(?=')|,(?=,)")
 
 
 def latex_escape(line: str) -> str:
-    """Text with every character that LaTeX would read as a command replaced."""
-    return re.sub("|".join(map(re.escape, _LATEX)), lambda found: _LATEX[found.group()], line)
+    """Text with every character replaced that LaTeX would read as a command, or join with the next to another one."""
+    return _LATEX_PATTERN.sub(lambda found: _LATEX.get(found.group(), found.group() + "{}"), line)
 
 
 def latex(report: Report) -> str:
     """A ``table`` environment with booktabs rules; the best of each block in bold, the remarks as comments."""
     parts = []
     for table in report.tables:
-        header, lines = grid(table, bold=lambda t: f"<<{t}>>")
+        header, lines = grid(table, latex_escape, bold=lambda t: f"\\textbf{{{t}}}")
         out = [
             r"\begin{table}[t]",
             r"  \centering",
             f"  \\caption{{{latex_escape(table.title)}: {latex_escape('; '.join(report.explanation))}.}}",
             f"  \\begin{{tabular}}{{ll{'r' * (len(header) - 2)}}}",
             r"    \toprule",
-            f"    {' & '.join(map(latex_escape, header))} \\\\",
+            f"    {' & '.join(header)} \\\\",
         ]
         for line in lines:
             if line[0]:
                 out.append(r"    \midrule")
-            cells = [re.sub("<<(.*)>>", r"\\textbf{\1}", latex_escape(cell)) for cell in line]
-            out.append(f"    {' & '.join(cells)} \\\\")
+            out.append(f"    {' & '.join(line)} \\\\")
         parts.append("\n".join([*out, r"    \bottomrule", r"  \end{tabular}", r"\end{table}"]))
     said = remarks(report)
     if report.comparison:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from configs import facts
 from reporting.options import Options
-from reporting.records import Run
+from reporting.records import Run, is_number
 from reporting.report import Variant
 from reporting.stats import Cell, seed_cell
 
@@ -89,8 +89,8 @@ def figure(run: Run, split: str, metric: str) -> float:
     if split not in run.metrics:
         raise KeyError(f"{run.record_path}: no metrics for split '{split}', it has: {', '.join(run.metrics) or 'none'}")
     value = run.metrics[split].get(metric)
-    if not isinstance(value, int | float):
-        have = ", ".join(key for key, found in run.metrics[split].items() if isinstance(found, int | float))
+    if not is_number(value):
+        have = ", ".join(key for key, found in run.metrics[split].items() if is_number(found))
         raise KeyError(f"{run.record_path}: split '{split}' has no figure '{metric}', it has: {have}")
     return float(value)
 
@@ -180,12 +180,16 @@ def collect(
     return found
 
 
-def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(node, dict):
-        return {prefix: node}
+def _flat(run: Run, section: str) -> dict[str, Any]:
+    """The settings of a section by dotted names."""
     flat: dict[str, Any] = {}
-    for key, value in node.items():
-        flat.update(_flat(value, f"{prefix}.{key}" if prefix else str(key)))
+    nodes = [(section, run.setting(section) or {})]
+    while nodes:
+        name, node = nodes.pop()
+        if isinstance(node, dict):
+            nodes += [(f"{name}.{key}", value) for key, value in node.items()]
+        else:
+            flat[name] = node
     return flat
 
 
@@ -199,9 +203,7 @@ def mixed_settings(rows: Mapping[str, Sequence[Run]]) -> list[str]:
     for label, runs in rows.items():
         seen: dict[str, set[str]] = defaultdict(set)
         for run in runs:
-            settings = _flat({"TRAINER": run.settings.get("TRAINER", {})})
-            if not run.eval_only:
-                settings |= _flat({"OPTIM": run.settings.get("OPTIM", {})})
+            settings = _flat(run, "TRAINER") | ({} if run.eval_only else _flat(run, "OPTIM"))
             for key, value in settings.items():
                 seen[key].add(str(value))
         mixed = [f"{key} ({' and '.join(sorted(values))})" for key, values in sorted(seen.items()) if len(values) > 1]

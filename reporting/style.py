@@ -23,6 +23,7 @@ STYLE: dict[Any, Any] = {
     "axes.labelcolor": INK,
     "axes.titlecolor": INK,
     "text.color": INK,
+    "text.parse_math": False,  # a name may have dollars
     "xtick.color": INK,
     "ytick.color": INK,
     "axes.titleweight": "bold",

@@ -38,6 +38,8 @@ class Sources:
 
     def training_run(self, run: Run) -> Run | None:
         """The run that trained the evaluated model: below the same root, or where model_dir leads."""
+        if not run.model_dir:
+            return None
         parts = Path(run.model_dir).parts
         ends = [found for found in self.trained if found and parts[-len(found) :] == found]
         if ends:

@@ -34,8 +34,8 @@ class _WarmupScheduler(LRScheduler):
         optimizer: torch.optim.Optimizer,
         successor: Any,
         warmup_epoch: int,
-        last_epoch: int = -1,
-        recount: bool = True,
+        last_epoch: int,
+        recount: bool,
     ) -> None:
         self.successor = successor
         self.warmup_epoch = warmup_epoch

@@ -121,6 +121,21 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
     assert torch.equal(model.weight, torch.ones(2, 3))
 
 
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [(["weight"], "it lacks bias$"), (["weight", "bias", "extra"], "it has unknown extra$")],
+)
+def test_a_missing_name_alone_does_not_fit_and_neither_does_an_unknown_one(names: list[str], told: str) -> None:
+    model = nn.Linear(3, 2)
+    tensors = {"weight": torch.ones(2, 3), "bias": torch.ones(2), "extra": torch.ones(1)}
+    state = {name: tensors[name] for name in names}
+    with pytest.raises(ValueError, match=told):
+        load_state_dict(model, state, "src")
+    assert not torch.equal(model.weight, tensors["weight"])  # nothing was loaded
+    load_state_dict(model, state, "src", strict=False)
+    assert torch.equal(model.weight, tensors["weight"])
+
+
 def test_load_pretrained_weights(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     model = nn.Linear(3, 2)
     torch.save({"state_dict": {"module.weight": torch.ones(2, 3), "bias": torch.zeros(5)}}, tmp_path / "w.pth")

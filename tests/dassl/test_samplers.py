@@ -93,6 +93,11 @@ def test_random_class_sampler(sizes: list[int], classes: int, each: int) -> None
         assert len({data[i].label for i in batch}) == classes
     repeated = {data[i].label for i, count in Counter(i for batch in made for i in batch).items() if count > 1}
     assert all(sizes[label] < each for label in repeated)
+    # a class has as many parts as fill up, one that is too small has one; b batches of different classes can be had
+    # as long as the classes have parts enough, of which each batch takes one of a class at most
+    parts = [max(1, size // each) for size in sizes]
+    most = max(b for b in range(sum(parts) + 1) if sum(min(part, b) for part in parts) >= b * classes)
+    assert len(made) == most
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,41 @@ def test_ablation_of_the_papers_own_averages(tmp_path: Path) -> None:
             assert cells[column].mean == CLOSE(figure, abs=0.01), (label, column)
 
 
+@pytest.mark.parametrize(
+    ("depth", "config", "is_text"),
+    [
+        (0, "vit", True),
+        (1, "vit", False),
+        (12, "language_only", False),  # what was set counts, not what it is called
+        (None, "vit_language_only", True),  # a record that tells nothing else
+        (None, "vit", False),
+    ],
+)
+def test_which_design_a_run_of_independent_prompting_is(
+    tmp_path: Path, depth: int | None, config: str, is_text: bool
+) -> None:
+    settings = {} if depth is None else {"TRAINER": {"IVLP": {"PROMPT_DEPTH_VISION": depth}}}
+    base2new_run(tmp_path, "IVLP", "Digits", "train_base", 80.0, config=config, settings=settings)
+    label = "Deep language prompting (IVLP text)" if is_text else "Independent V-L prompting (IVLP)"
+    assert build(tmp_path, ablation=True).tables[0].labels == [label]
+
+
+def test_the_ablation_has_the_papers_order_with_other_methods_around_it(tmp_path: Path) -> None:
+    before = ["ZeroshotCLIP", "ZeroshotCLIP2", "LinearProbe", "CoOp", "CoCoOp"]
+    methods = ["Another", "MaPLe", "IVLP", "VPT", *before[::-1]]
+    for method in methods:
+        base2new_run(tmp_path, method, "Digits", "train_base", 80.0)
+    base2new_run(tmp_path, "IVLP", "Digits", "train_base", 80.0, config="z_language_only")
+    designs = [
+        "Deep vision prompting (VPT)",
+        "Deep language prompting (IVLP text)",
+        "Independent V-L prompting (IVLP)",
+    ]
+    assert build(tmp_path, ablation=True).tables[0].labels == [*before, *designs, "MaPLe", "Another"]
+    asked = build(tmp_path, ablation=True, methods=methods).tables[0].labels
+    assert asked == [*before[::-1], *designs, "Another", "MaPLe"]
+
+
 def test_seeds_are_averaged_before_the_harmonic_mean(tmp_path: Path) -> None:
     for seed, (base, new) in {1: (80.0, 40.0), 2: (90.0, 60.0), 3: (70.0, 80.0)}.items():
         base2new_run(tmp_path, "MaPLe", "Digits", "train_base", base, seed)

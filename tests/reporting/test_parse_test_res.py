@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,43 @@ def test_a_crashed_seed_is_named_and_left_out_of_the_mean(tmp_path: Path, capsys
     assert "seed3: NO RESULT: log.txt has no line '* accuracy: …' after the training's end" in out
     assert "seed4: NO RESULT: neither run.json nor log.txt" in out
     assert "* accuracy: 80.00% +- 0.00%" in out and "over 1 seed(s), 3 without a result" in out
+
+
+@pytest.mark.parametrize("accuracy", ["250.0", "100.1", "1,000"])
+def test_what_is_no_percentage_is_refused(tmp_path: Path, capsys, accuracy: str) -> None:
+    write_log(tmp_path / "seed1", train_log(81.0).replace("accuracy: 81.0%", f"accuracy: {accuracy}%"))
+    write_log(tmp_path / "seed2", train_log(100.0))
+    record = json.loads(write_run(tmp_path / "seed3", "MaPLe", "Digits", 80.0).read_text())
+    record["metrics"]["test"]["macro_f1"] = 250
+    (tmp_path / "seed3" / "run.json").write_text(json.dumps(record))
+    assert parse_test_res.main([str(tmp_path)]) == 1
+    out = capsys.readouterr().out
+    assert f"seed1: NO RESULT: log.txt says accuracy {float(accuracy.replace(',', '')):g}%, which is no percent" in out
+    assert "seed3: NO RESULT: " in out and "'metrics.test.macro_f1' is 250, not a percentage" in out
+    assert "* accuracy: 100.00% +- 0.00%" in out
+
+
+def test_a_log_that_cannot_be_read_is_one_seed_without_a_result(
+    tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_log(tmp_path / "seed1", train_log(80.0))
+    write_log(tmp_path / "seed2", train_log(80.0))
+    read_text = Path.read_text
+
+    def refusing(path: Path, **more: str) -> str:
+        if path.parent.name == "seed2":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read_text(path, **more)
+
+    monkeypatch.setattr(Path, "read_text", refusing)
+    assert parse_test_res.main([str(tmp_path)]) == 1
+    assert "seed2: NO RESULT: [Errno 13] Permission denied" in capsys.readouterr().out
+
+
+def test_folders_with_numbers_that_are_no_digits(tmp_path: Path) -> None:
+    for name in ("²", "seed1"):
+        write_log(tmp_path / name, train_log(80.0))
+    assert len(read_experiment(tmp_path).seeds) == 2
 
 
 def test_a_rerun_that_crashed_is_not_covered_by_the_older_log(tmp_path: Path) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import markdown
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from reporting import base2new, fewshot, page, plots, transfer
 from reporting.compare import compare
@@ -17,7 +21,7 @@ from reporting.options import Options
 from reporting.paper import Paper
 from reporting.records import read_runs
 from reporting.render import FORMATS, cell_text, difference_text, latex_escape
-from reporting.report import Report
+from reporting.report import Report, Row, Table
 from reporting.stats import Cell
 from tests.reporting.trees import base2new_run, fewshot_run, transfer_runs
 
@@ -79,6 +83,63 @@ def test_latex_is_balanced_escaped_and_bold(report: Report) -> None:
     assert widths == {10} and text.count(r"\midrule") == 3
     assert "% Missing (--)" in text or "% Missing (–)" in text
     assert latex_escape(r"a\b~c^d{e}") == r"a\textbackslash{}b\textasciitilde{}c\textasciicircum{}d\{e\}"
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("<<x>>", r"\textless{}\textless{}x\textgreater{}\textgreater{}"),  # is bold no more
+        ("a|b", r"a\textbar{}b"),
+        ('"a', r"\textquotedblright{}a"),  # a command of babel's German
+        ("?`!`", r"?{}\textquoteleft{}!{}\textquoteleft{}"),  # else Spanish question marks
+        ("a--b---c-d", "a-{}-b-{}-{}-c-d"),  # else dashes
+        ("''a,,", "'{}'a,{},"),  # else quotation marks
+        ("[3pt]", "{[}3pt{]}"),  # else a distance
+        (r"\input{x}", r"\textbackslash{}input\{x\}"),
+        ("50% $x$ & #1_2^3~", r"50\% \$x\$ \& \#1\_2\textasciicircum{}3\textasciitilde{}"),
+    ],
+)
+def test_names_in_latex(tmp_path: Path, name: str, written: str) -> None:
+    """Each name was set by pdflatex in both of its usual encodings and read back from the page."""
+    base2new_run(tmp_path, name, "Digits", "train_base", 80.0)
+    base2new_run(tmp_path, "MaPLe", "Digits", "train_base", 70.0)
+    line = next(x for x in FORMATS["latex"](base2new.build(read_runs(tmp_path), Options())).splitlines() if "80.0" in x)
+    assert line == rf"     & {written} & \textbf{{80.00 (n=1)}} & -- & -- \\"
+
+
+NAMES = st.text(st.sampled_from("ab1 _*`~|\\[]()<>&;#$!+-.=^{}'\"/:"), min_size=1, max_size=10).map(str.strip)
+
+
+@given(first=NAMES.filter(bool), second=NAMES.filter(bool))
+@settings(max_examples=60, deadline=None)
+@example(first="a_b_c", second="_a_")
+@example(first="a\\|b", second="a\\")
+@example(first="&lt;b&gt;", second="<b>b</b>")
+@example(first="1. a", second="# a")
+@example(first="[a](b)", second="![a](b)")
+def test_names_in_markdown_are_read_as_they_are(first: str, second: str) -> None:
+    """A Markdown program makes a table and a list of the names and nothing else."""
+    rows = [Row(first, second, {"Base": Cell(80.0, None, 1)}), Row(first, "z", {"Base": Cell(70.0, None, 1)})]
+    table = Table("T", ["Base"], rows)
+    table.mark_best()
+    lines = [first, f"{second} x"]
+    page = markdown.markdown(
+        FORMATS["markdown"](Report("base2new", "accuracy", [table], notes=lines)), extensions=["tables"]
+    )
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", page)
+    entries = re.findall(r"<li>(.*?)</li>", page, flags=re.DOTALL)
+    assert [html.unescape(text) for text in cells[:2] + entries] == [first, second, *lines]
+    assert cells[2:] == ["<strong>80.00 (n=1)</strong>", "", "z", "70.00 (n=1)"]
+    assert not any("<" in text for text in cells[:2] + entries)
+
+
+def test_names_with_dollars_are_no_formulas_in_figures(tmp_path: Path) -> None:
+    for method in ("a$x^$", "$\\frac$"):
+        for dataset in ("5$ to 6$", "Digits"):
+            base2new_run(tmp_path, method, dataset, "train_base", 80.0)
+    plots.save(base2new.build(read_runs(tmp_path), Options()), tmp_path / "plot.svg")
+    drawn = (tmp_path / "plot.svg").read_text(encoding="utf-8")
+    assert ">5$ to 6$<" in drawn and ">a$x^$<" in drawn and ">$\\frac$<" in drawn
 
 
 def test_csv_holds_every_figure_at_full_precision(report: Report) -> None:
@@ -215,11 +276,11 @@ class Reader(HTMLParser):
 
 
 def read_page(report: Report, target: Path, folder: Path) -> tuple[str, Reader]:
-    html = page.build(report, target, folder)
+    text = page.build(report, target, folder)
     reader = Reader()
-    reader.feed(html)
+    reader.feed(text)
     assert reader.open == []
-    return html, reader
+    return text, reader
 
 
 def test_the_page_is_self_contained_and_links_to_runs(report: Report, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import FrozenInstanceError
 
 import pytest
 from hypothesis import given
@@ -66,6 +67,12 @@ def test_interval_around_zero_and_of_a_single_pair() -> None:
     assert (single.mean, single.low, single.high, single.decided) == (3.0, None, None, False)
     with pytest.raises(ValueError, match="share no dataset and seed"):
         paired_interval([])
+
+
+def test_an_interval_stays_as_it_was_computed() -> None:
+    interval = paired_interval([1.0, 2.0])
+    with pytest.raises(FrozenInstanceError):
+        interval.low = 0.5
 
 
 def test_outside_the_spread_is_more_than_one_deviation() -> None:
