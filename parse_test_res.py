@@ -3,7 +3,7 @@
     python parse_test_res.py output/base2new/test_new/caltech101/shots_16/MaPLe/CFG
 
 prints each seed of the folder, then mean and population standard deviation. A seed's figure comes from its
-``run.json`` where there is one, else from its newest ``log.txt``.
+its record where there is one, else from its newest ``log.txt``.
 
 Exit codes: 0 every seed has a result; 1 a seed has none (it is named, the mean is over the others); 2 no seed has one.
 """

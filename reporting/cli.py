@@ -87,7 +87,7 @@ def _check(args: argparse.Namespace, tree: RunTree) -> None:
     if not tree.runs:
         found = f"; unusable: {'; '.join(tree.problems)}" if tree.problems else ""
         raise ValueError(
-            f"{tree.root}: no usable run.json below this folder; give the folder that holds the runs, "
+            f"{tree.root}: no usable run record below this folder; give the folder that holds the runs, "
             f"e.g. output/base2new{found}"
         )
     for flag, asked, known in (

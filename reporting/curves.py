@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from dassl.records import is_number
 from reporting.fewshot import shots_of
-from reporting.records import Run, is_number
+from reporting.records import Run
 from reporting.report import Report, Row
 from reporting.rows import in_order
 from reporting.style import colours, legend, short

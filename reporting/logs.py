@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, pstdev
 
-from reporting.records import RECORD_NAME, is_number, is_passed_over, read_record
+from dassl.records import RECORD_FILE, is_number
+from reporting.records import is_passed_over, read_record
 
 LOG_NAME = "log.txt"
 END_MARKERS = ("Finish training", "Finished training")  # the engine prints the first, some released logs the second
@@ -108,8 +109,8 @@ def read_log(path: Path, keyword: str, test_only: bool) -> float:
 
 
 def read_seed(folder: Path, keyword: str = "accuracy", test_only: bool = False, split: str = "test") -> SeedResult:
-    """The result of one run folder, from ``run.json`` where there is one, else from its newest log."""
-    record = folder / RECORD_NAME
+    """The result of one run folder, from its record where there is one, else from its newest log."""
+    record = folder / RECORD_FILE
     if record.is_file():
         try:
             metrics = read_record(record).metrics
@@ -117,15 +118,15 @@ def read_seed(folder: Path, keyword: str = "accuracy", test_only: bool = False, 
             return SeedResult(folder, None, reason=str(error))
         value = metrics.get(split, {}).get(_RECORD_KEYS.get(keyword, keyword))
         if is_number(value):
-            return _result(folder, keyword, float(value), RECORD_NAME)
+            return _result(folder, keyword, float(value), RECORD_FILE)
         have = sorted({k for k, v in metrics.get(split, {}).items() if is_number(v)})
         return SeedResult(
-            folder, None, reason=f"{RECORD_NAME} has no '{keyword}' of split '{split}', it has: {', '.join(have)}"
+            folder, None, reason=f"{RECORD_FILE} has no '{keyword}' of split '{split}', it has: {', '.join(have)}"
         )
     log = newest_log(folder)
     if log is None:
         return SeedResult(
-            folder, None, reason=f"neither {RECORD_NAME} nor {LOG_NAME}: the run did not start or is gone"
+            folder, None, reason=f"neither {RECORD_FILE} nor {LOG_NAME}: the run did not start or is gone"
         )
     try:
         return _result(folder, keyword, read_log(log, keyword, test_only), log.name)
@@ -146,7 +147,7 @@ def _subfolders(folder: Path) -> list[Path]:
 def is_run_folder(folder: Path) -> bool:
     """Whether a folder holds, or by its name should hold, one run."""
     named = re.fullmatch(r"seed\d+", folder.name) is not None
-    return named or (folder / RECORD_NAME).is_file() or newest_log(folder) is not None
+    return named or (folder / RECORD_FILE).is_file() or newest_log(folder) is not None
 
 
 def read_experiment(folder: Path, keyword: str = "accuracy", test_only: bool = False) -> Experiment:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from configs import facts
+from dassl.records import is_number
 from reporting.options import Options
-from reporting.records import Run, is_number
+from reporting.records import Run
 from reporting.report import Variant
 from reporting.stats import Cell, seed_cell
 

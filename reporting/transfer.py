@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from configs import facts
+from dassl.records import RECORD_FILE
 from reporting.base2new import SPREAD
 from reporting.options import Options
-from reporting.records import RECORD_NAME, Run, RunTree, read_record
+from reporting.records import Run, RunTree, read_record
 from reporting.report import Pair, Report, Row, Table, Variant
 from reporting.rows import Collected, Slot, collect, in_order
 from reporting.stats import Cell, by_pair, whole_average
@@ -45,7 +46,7 @@ class Sources:
         if ends:
             return self.trained[max(ends, key=len)]
         try:
-            return read_record(Path(run.model_dir) / RECORD_NAME)
+            return read_record(Path(run.model_dir) / RECORD_FILE)
         except ValueError:
             return None
 

@@ -1,25 +1,15 @@
-"""How a run stands, as its folder tells it."""
+"""How a run of a plan stands; what states there are, and how a folder tells, is in `dassl.records`."""
 
 from __future__ import annotations
 
-import enum
 from pathlib import Path
 from typing import Any
 
-from dassl.records import STATE_FILE, Asked, Memo, is_answered, is_locked, read_record
+from dassl import records
+from dassl.records import Asked, Memo, State, is_locked, read_record
 from sweep.plan import Run
 
 __all__ = ["State", "asked_of", "is_locked", "read_record", "state_of"]
-
-
-class State(enum.Enum):
-    """Where a run stands; the value is what a plan calls it."""
-
-    COMPLETE = "complete"
-    OTHER = "complete, to compare"  # train.py compares settings, classes, data and weights, and refuses if they differ
-    RUNNING = "running elsewhere"
-    PARTIAL = "to resume"
-    MISSING = "missing"
 
 
 def asked_of(run: Run, root: Path) -> Asked:
@@ -41,11 +31,4 @@ def state_of(run: Run, root: Path, record: dict[str, Any] | None, memo: Memo | N
         record: its record, from `read_record`.
         memo: keeps what was looked at, for the next run of the plan.
     """
-    folder = root / run.folder
-    if record is not None:
-        return State.COMPLETE if is_answered(folder, asked_of(run, root), memo) else State.OTHER
-    if not folder.is_dir():
-        return State.MISSING
-    if is_locked(folder):
-        return State.RUNNING
-    return State.PARTIAL if (folder / STATE_FILE).is_file() or any(folder.glob("*/model*.pth.tar*")) else State.MISSING
+    return records.state_of(root / run.folder, asked_of(run, root), record, memo)

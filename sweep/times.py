@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from configs.facts import ROOT
+from dassl.records import RECORD_FILE
 from sweep.layout import is_zero_shot
 from sweep.plan import Run
 from sweep.state import read_record
@@ -172,12 +173,14 @@ def condense(folders: Iterable[Path]) -> dict[str, list[dict[str, Any]]]:
     """
     found: dict[tuple[Kind, str], list[float]] = defaultdict(list)
     for folder in folders:
-        for path in sorted(folder.rglob("run.json")):
+        for path in sorted(folder.rglob(RECORD_FILE)):
             timing = timing_of(read_record(path.parent) or {})
             if timing is not None:
                 found[timing[0], timing[1].device].append(timing[1].seconds)
     if not found:
-        raise ValueError(f"no finished run below {', '.join(map(str, folders))}: expected folders with run.json files.")
+        raise ValueError(
+            f"no finished run below {', '.join(map(str, folders))}: expected folders with a {RECORD_FILE} in them."
+        )
     entries: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for (kind, device), seconds in sorted(found.items()):
         entry = {**kind._asdict(), "seconds": round(statistics.median(seconds), 2), "device": device}

@@ -1,4 +1,4 @@
-"""The record of a finished run: ``<output>/run.json``, schema version 1."""
+"""The record of a finished run: the file that says that it is complete."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def write_run_record(
     weights: Mapping[str, Any] | None = None,
     files: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write ``run.json`` into the output folder, whole or not at all, and remove the rolling resume file.
+    """Write the record into the output folder, whole or not at all, and remove the rolling resume file.
 
     Call it once, when everything else is done: its existence says that the run is complete.
 

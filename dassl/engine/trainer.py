@@ -12,7 +12,7 @@ import torch
 
 from dassl.data import DataManager
 from dassl.evaluation import build_evaluator
-from dassl.records import data_of, lock_output_dir
+from dassl.records import STATE_FILE, data_of, lock_output_dir
 from dassl.utils.checkpoint import BEST
 from dassl.utils.device import select_device
 from dassl.utils.files import remove_stale_temporaries
@@ -147,7 +147,7 @@ class SimpleTrainer(TrainerBase):
             done = self.resume_model_if_exist(directory)
             if self.cfg.RESUME and not done:
                 raise FileNotFoundError(
-                    f"nothing to resume from in {directory}: it has neither a resume.pt nor a checkpoint of each of "
+                    f"nothing to resume from in {directory}: it has neither a {STATE_FILE} nor a checkpoint of each of "
                     f"the models {self.get_model_names()}"
                 )
             if done:

@@ -14,10 +14,12 @@ from .folder import (
     read_complete_record,
     read_record,
 )
-from .lock import IN_USE, OutputLock, is_locked, lock_output_dir, set_aside
+from .lock import IN_USE, OutputLock, is_locked, lock_output_dir, set_aside, was_set_aside
 from .marks import Memo, Source, is_answered, take, write_marks
 from .question import Question, refusal
+from .schema import is_number, read_strictly
 from .settings import FREE_ON_RESUME, NOT_THE_RESULT, WEIGHT_FILES, changed_settings, nested_config
+from .state import State, state_of
 from .weights import checkpoint_name, weights_of
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "OutputLock",
     "Question",
     "Source",
+    "State",
     "changed_settings",
     "checkpoint_name",
     "data_of",
@@ -43,14 +46,18 @@ __all__ = [
     "digests_of",
     "is_answered",
     "is_locked",
+    "is_number",
     "lock_output_dir",
     "nested_config",
     "read_complete_record",
     "read_record",
+    "read_strictly",
     "refusal",
     "set_aside",
     "sha256",
+    "state_of",
     "take",
+    "was_set_aside",
     "weights_of",
     "write_marks",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -18,6 +19,9 @@ except ImportError:  # no flock on Windows: the folder is not guarded there
 
 #: What a refusal says, so that whoever started the process can tell it from other errors.
 IN_USE = "is using the output folder"
+
+_STAMP = "%Y%m%d-%H%M%S"
+_SET_ASIDE = re.compile(r"\.old-\d{8}-\d{6}")
 
 _held: dict[str, OutputLock] = {}
 
@@ -165,7 +169,7 @@ def set_aside(folder: str | os.PathLike, hold: bool = True) -> str | None:
         if not hold:
             lock.release()
         return None
-    kept = _free_name(f"{place}.old-{time.strftime('%Y%m%d-%H%M%S')}")
+    kept = _free_name(f"{place}.old-{time.strftime(_STAMP)}")
     if not hold:
         os.rename(place, kept)
         lock.release()
@@ -205,3 +209,8 @@ def _forget_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_in_child)
+
+
+def was_set_aside(name: str) -> bool:
+    """Whether a folder's name is one that `set_aside` gives."""
+    return _SET_ASIDE.search(name) is not None

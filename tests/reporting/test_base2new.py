@@ -68,13 +68,17 @@ def test_ablation_of_the_papers_own_averages(tmp_path: Path) -> None:
             assert cells[column].mean == CLOSE(figure, abs=0.01), (label, column)
 
 
+#: The setting of sweeps.
+LANGUAGE_ONLY = "vit_b16_c2_ep5_batch4_4ctx_language_only"
+
+
 @pytest.mark.parametrize(
     ("depth", "config", "is_text"),
     [
         (0, "vit", True),
         (1, "vit", False),
-        (12, "language_only", False),  # what was set counts, not what it is called
-        (None, "vit_language_only", True),  # a record that tells nothing else
+        (12, LANGUAGE_ONLY, False),  # what was set counts, not what it is called
+        (None, LANGUAGE_ONLY, True),  # a record that tells nothing else
         (None, "vit", False),
     ],
 )
@@ -92,7 +96,7 @@ def test_the_ablation_has_the_papers_order_with_other_methods_around_it(tmp_path
     methods = ["Another", "MaPLe", "IVLP", "VPT", *before[::-1]]
     for method in methods:
         base2new_run(tmp_path, method, "Digits", "train_base", 80.0)
-    base2new_run(tmp_path, "IVLP", "Digits", "train_base", 80.0, config="z_language_only")
+    base2new_run(tmp_path, "IVLP", "Digits", "train_base", 80.0, config=LANGUAGE_ONLY)
     designs = [
         "Deep vision prompting (VPT)",
         "Deep language prompting (IVLP text)",
@@ -100,7 +104,7 @@ def test_the_ablation_has_the_papers_order_with_other_methods_around_it(tmp_path
     ]
     assert build(tmp_path, ablation=True).tables[0].labels == [*before, *designs, "MaPLe", "Another"]
     asked = build(tmp_path, ablation=True, methods=methods).tables[0].labels
-    assert asked == [*before[::-1], *designs, "Another", "MaPLe"]
+    assert asked == ["Another", "MaPLe", *designs[1:], designs[0], *before[::-1]]
 
 
 def test_seeds_are_averaged_before_the_harmonic_mean(tmp_path: Path) -> None:

@@ -102,9 +102,9 @@ def test_latex_is_balanced_escaped_and_bold(report: Report) -> None:
 def test_names_in_latex(tmp_path: Path, name: str, written: str) -> None:
     """Each name was set by pdflatex in both of its usual encodings and read back from the page."""
     base2new_run(tmp_path, name, "Digits", "train_base", 80.0)
-    base2new_run(tmp_path, "MaPLe", "Digits", "train_base", 70.0)
+    base2new_run(tmp_path, "Zzz", "Digits", "train_base", 70.0)  # known to no file either, so that the best is marked
     line = next(x for x in FORMATS["latex"](base2new.build(read_runs(tmp_path), Options())).splitlines() if "80.0" in x)
-    assert line == rf"     & {written} & \textbf{{80.00 (n=1)}} & -- & -- \\"
+    assert line.partition(" & ")[2] == rf"{written} & \textbf{{80.00 (n=1)}} & -- & -- \\"
 
 
 NAMES = st.text(st.sampled_from("ab1 _*`~|\\[]()<>&;#$!+-.=^{}'\"/:"), min_size=1, max_size=10).map(str.strip)
@@ -121,7 +121,7 @@ def test_names_in_markdown_are_read_as_they_are(first: str, second: str) -> None
     """A Markdown program makes a table and a list of the names and nothing else."""
     rows = [Row(first, second, {"Base": Cell(80.0, None, 1)}), Row(first, "z", {"Base": Cell(70.0, None, 1)})]
     table = Table("T", ["Base"], rows)
-    table.mark_best()
+    table.mark_best({})
     lines = [first, f"{second} x"]
     page = markdown.markdown(
         FORMATS["markdown"](Report("base2new", "accuracy", [table], notes=lines)), extensions=["tables"]
