@@ -223,12 +223,11 @@ def is_complete(args: argparse.Namespace, cfg: Any, marks: list[dict[str, Any]],
         raise ValueError(damaged_record(cfg.OUTPUT_DIR, f"{type(error).__name__}: {error}")) from error
     if differences:
         raise ValueError(refusal(cfg.OUTPUT_DIR, differences))
-    weights = record.get("weights") or {}
-    if "digests" in record["data"] and bool(weights) == bool(args.model_dir):
-        sources = sources_of(cfg, dataset, files, HERE, weights, args.load_epoch)
-        if sources is not None:  # the next such command is answered quickly
-            root = root_in_files(cfg, asked)
-            write_marks(cfg.OUTPUT_DIR, asked, [*marks, *take(asked, sources, root)], root)
+    weights, model_dir = record.get("weights") or {}, args.model_dir
+    sources = sources_of(cfg, dataset, files, HERE, weights=weights, model_dir=model_dir, load_epoch=args.load_epoch)
+    if sources is not None:  # the next such command is answered quickly
+        root = root_in_files(cfg, asked)
+        write_marks(cfg.OUTPUT_DIR, asked, [*marks, *take(asked, sources, root)], root)
     return True
 
 
@@ -313,7 +312,9 @@ def run_trainer(args: argparse.Namespace, cfg: Any, marks: list[dict[str, Any]],
         with noted_checkpoints() as read:
             trainer.load_model(args.model_dir, epoch=args.load_epoch)
         weights = weights_of(args.model_dir, read)
-    sources = sources_of(cfg, trainer.dm.dataset, files, HERE, weights, args.load_epoch)
+    sources = sources_of(
+        cfg, trainer.dm.dataset, files, HERE, weights=weights, model_dir=args.model_dir, load_epoch=args.load_epoch
+    )
     if sources is not None:
         marks = [*marks, *take(asked, sources, root_in_files(cfg, asked))]
     if args.no_train:
@@ -331,7 +332,7 @@ def run_trainer(args: argparse.Namespace, cfg: Any, marks: list[dict[str, Any]],
         weights=weights,
         files=digests,
     )
-    if sources is not None and bool(weights) == bool(args.model_dir):
+    if sources is not None:
         write_marks(cfg.OUTPUT_DIR, asked, marks, root_in_files(cfg, asked))
     return 0
 

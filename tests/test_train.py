@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import train
+from dassl.engine.run_state import _PARTS as PARTS
 from tests.stubs import random_clip, random_rn_clip, save_state_dict
 from tests.trainers.conftest import SHAPE
 
@@ -103,6 +104,15 @@ MISTAKES = {
     "precision": ({}, ["TRAINER.MAPLE.PREC", "half"], "Unknown precision 'half'"),
     "resume": ({}, ["--resume", "/nowhere"], "/nowhere"),
     "split": ({}, ["TEST.SPLIT", "tset"], "tset"),
+    "no epoch": ({}, ["OPTIM.MAX_EPOCH", "0"], "OPTIM.MAX_EPOCH is 0: expected at least 1 epoch"),
+    "less than no epoch": ({}, ["OPTIM.MAX_EPOCH", "-3"], "OPTIM.MAX_EPOCH is -3"),
+    "workers": ({}, ["DATALOADER.NUM_WORKERS", "-2"], "DATALOADER.NUM_WORKERS is -2: expected"),
+    "trainer as a pair": ({}, ["TRAINER.NAME", "CoOp"], "TRAINER.NAME is set to CoOp, but --trainer says MaPLe"),
+    "output as a pair": ({}, ["OUTPUT_DIR", "x"], "use --output-dir x"),
+    "key of another method": ({}, ["TRAINER.COOP.N_CTX", "3"], "did you mean TRAINER.MAPLE.N_CTX?"),
+    "key that is only another's": ({}, ["TRAINER.COOP.CSC", "True"], "MaPLe reads TRAINER.MAPLE\n"),
+    "seed as a flag": ({}, ["--seed", "99999999999999999999"], "SEED is 99999999999999999999: expected"),
+    "seed as a pair": ({}, ["SEED", "-9223372036854775809"], "SEED is -9223372036854775809: expected"),
 }
 
 
@@ -170,6 +180,106 @@ def test_list_names_all_there_is(capsys):
     assert train.main(["--list"]) == 0
     out = capsys.readouterr().out
     assert all(name in out for name in ("MaPLe", "ZeroshotCLIP", "Digits", "Mnist5k", "mini_clip", "ViT-B/16"))
+
+
+MISPLACED = {
+    "a flag": (["OPTIM.LR", "0.1", "--seed", "2"], "--seed stands after OPTIM.LR 0.1"),
+    "a switch": (["OPTIM.LR", "0.1", "--force"], "--force stands after OPTIM.LR 0.1"),
+    "with its value": (["OPTIM.LR", "0.1", "OPTIM.NAME", "sgd", "--seed=2"], "--seed=2 stands after OPTIM.LR 0.1"),
+    "among transforms": (
+        ["--transforms", "normalize", "VERBOSE", "False"],
+        "VERBOSE stands among the names of --tr",
+    ),
+    "among domains": (
+        ["--source-domains", "a", "OPTIM.LR", "1"],
+        "OPTIM.LR stands among the names of --source",
+    ),
+}
+
+
+@pytest.mark.parametrize(("words", "told"), MISPLACED.values(), ids=MISPLACED)
+def test_flags_go_before_the_pairs(words, told, capsys):
+    with pytest.raises(SystemExit) as caught:
+        train.main(["--trainer", "MaPLe", *words])
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert "flags go before the KEY VALUE pairs" in error or "put another flag, or --, before the pairs" in error
+
+
+@pytest.mark.parametrize("between", [["--"], ["--seed", "2"]])
+def test_pairs_after_a_list_of_names(between):
+    args = train.parse_args(["--trainer", "M", "--transforms", "a", "b", *between, "VERBOSE", "False"])
+    assert args.transforms == ["a", "b"] and args.opts == ["VERBOSE", "False"]
+
+
+def test_values_that_begin_with_a_dash_are_values():
+    args = train.parse_args(["--trainer", "M", "SEED", "-1", "DATASET.TEMPLATE", "-- {}"])
+    assert args.opts == ["SEED", "-1", "DATASET.TEMPLATE", "-- {}"]
+
+
+def test_trainer_and_seed_as_pairs_of_the_same_value(call, tmp_path):
+    code, _, _ = call("TRAINER.NAME", "ZeroshotCLIP", "SEED", "3", trainer="ZeroshotCLIP")
+    assert code == 0 and record(tmp_path)["protocol"]["seed"] == 3
+
+
+def test_methods_without_epochs_take_any_number_of_them(call):
+    for trainer in ("ZeroshotCLIP", "LinearProbe"):
+        assert call("OPTIM.MAX_EPOCH", "0", trainer=trainer, out=trainer)[0] == 0
+
+
+def test_a_config_file_of_another_method_is_told(call):
+    words = ["TRAINER.MAPLE.PROMPT_DEPTH", "2"]
+    code, out, _ = call("--config-file", str(HERE / "configs/trainers/CoOp/quickstart.yaml"), "--no-train", *words)
+    assert code == 0 and "sets TRAINER.COOP, which MaPLe does not read: it reads TRAINER.MAPLE" in out
+
+
+def test_a_method_may_read_further_nodes(call, monkeypatch):
+    from dassl.engine import TRAINER_REGISTRY
+
+    monkeypatch.setattr(TRAINER_REGISTRY.get("MaPLe"), "nodes", ("COOP",), raising=False)
+    assert call("--no-train", "TRAINER.COOP.N_CTX", "3")[0] == 0
+    code, _, err = call("--no-train", "TRAINER.COCOOP.N_CTX", "3", out="other")
+    assert code == 2 and "MaPLe reads TRAINER.MAPLE and TRAINER.COOP; did you mean TRAINER.MAPLE.N_CTX?" in err
+
+
+def test_a_trainer_that_says_no_nodes_takes_all_keys(call, monkeypatch):
+    from dassl.engine import TRAINER_REGISTRY
+
+    monkeypatch.setattr(TRAINER_REGISTRY.get("MaPLe"), "node", None)
+    error = call("--no-train", "TRAINER.COOP.N_CTX", "3")[2]
+    assert "another method" not in error
+
+
+@pytest.mark.parametrize(
+    "content", [{"format": 1}, {"format": 1, "config": {}}, [1], {"format": 1, **dict.fromkeys(PARTS, 0)}]
+)
+def test_a_resume_file_of_another_form_is_one_sentence(call, tmp_path, content):
+    (tmp_path / "run").mkdir()
+    torch.save(content, tmp_path / "run" / "resume.pt")
+    code, _, err = call()
+    assert code == 2 and err.count("\n") == 1
+    assert f"{tmp_path / 'run' / 'resume.pt'} " in err and "remove it to go on from the last checkpoint" in err
+
+
+def test_an_unfinished_run_of_other_data_is_not_gone_on_with(call, tmp_path, files, monkeypatch):
+    from dassl.engine import run_record
+
+    monkeypatch.setattr(run_record, "remove_state", lambda folder: None)
+    call("DATASET.NUM_SHOTS", "-1")
+    (tmp_path / "run" / "run.json").unlink()
+    split = files / "data" / "digits" / "split_maple_Digits.json"
+    before = split.read_text()
+    content = json.loads(before)
+    content["train"] = content["train"][10:]
+    split.write_text(json.dumps(content))
+    try:
+        code, _, err = call("DATASET.NUM_SHOTS", "-1")
+        assert code == 2 and "holds an unfinished run of other data (training images: " in err and "--resume" in err
+        code, out, _ = call("--resume", str(tmp_path / "run"), "DATASET.NUM_SHOTS", "-1")
+        assert code == 0 and "Going on with other data: training images: " in out
+    finally:
+        split.write_text(before)
 
 
 def test_a_trainer_is_needed(capsys):

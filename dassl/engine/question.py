@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dassl.data.datasets import build_dataset
-from dassl.records import Question, Source, data_of, nested_config, sha256
+from dassl.records import RECORD_FILE, Question, Source, data_of, nested_config, sha256
 from dassl.utils.rng import set_random_seed
 
 from .build import TRAINER_REGISTRY, nodes_of
@@ -59,7 +59,14 @@ def build_question(
 
 
 def sources_of(
-    cfg: Any, dataset: Any, files: Files, project: Path, weights: Mapping[str, Any], load_epoch: int | None
+    cfg: Any,
+    dataset: Any,
+    files: Files,
+    project: Path,
+    *,
+    weights: Mapping[str, Any],
+    model_dir: str,
+    load_epoch: int | None,
 ) -> list[Source] | None:
     """What the answer depends on beside the command line and its config files.
 
@@ -68,7 +75,8 @@ def sources_of(
         dataset: the run's dataset; its ``list_sources``, where it has that, says what its lists are read from.
         files: of settings that name one.
         project: the folder of ``train.py``.
-        weights: those that were tested, from `dassl.records.weights_of`.
+        weights: those that were tested, from `dassl.records.weights_of`; empty where that is not known.
+        model_dir: the folder that was named for them, or "".
         load_epoch: the epoch that was asked for, or None.
 
     Returns:
@@ -85,6 +93,8 @@ def sources_of(
         sources.append(Source("content", "model_dir", path, large=True))
         if load_epoch is None:
             sources.append(Source("checkpoint", "model_dir", os.path.dirname(path)))
+    if model_dir and not weights:
+        sources.append(Source("content", "model_dir", RECORD_FILE))
     return sources
 
 

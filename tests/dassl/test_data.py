@@ -131,6 +131,8 @@ def test_worker_count(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert count("DATALOADER.NUM_WORKERS", 8, "DATALOADER.WORKERS_ABOVE_MB", 0) == 3
     assert count("DATALOADER.NUM_WORKERS", 2, "DATALOADER.WORKERS_ABOVE_MB", 0) == 2
     assert count("DATALOADER.NUM_WORKERS", 0, "DATALOADER.WORKERS_ABOVE_MB", 0) == 0
+    with pytest.raises(ValueError, match=r"DATALOADER\.NUM_WORKERS is -1: expected a number of processes"):
+        count("DATALOADER.NUM_WORKERS", -1)
     assert capsys.readouterr().out.count("NUM_WORKERS is 8, but this process may use 3 CPUs") == 1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -208,6 +209,48 @@ def test_another_configuration_is_not_gone_on_with(root: Path, tmp_path: Path, c
     longer.train()
     assert longer.start_epoch == 3 and longer.epoch == 3
     assert "OPTIM.MAX_EPOCH was 3, is now 4" in capsys.readouterr().out
+
+
+def test_other_data_are_not_gone_on_with(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    write_images(tmp_path / "data")
+    cfg = config(tmp_path / "data", tmp_path / "out")
+    Tiny(cfg).train()  # no run record: the rolling file is still there
+    image = next((tmp_path / "data" / "shades" / "train").glob("*.png"))
+    image.rename(image.with_name("red_d0_99.png"))
+    with pytest.raises(ValueError, match=r"unfinished run of other data \(other training images, or in"):
+        Tiny(cfg).train()
+    image.with_name("red_d0_99.png").rename(image)
+    shutil.move(tmp_path / "data", tmp_path / "elsewhere")
+    assert Tiny(config(tmp_path / "elsewhere", tmp_path / "out")).train() is None  # the same data elsewhere
+    (tmp_path / "elsewhere" / "shades" / "test" / "red_d0_0.png").unlink()
+    Tiny(config(tmp_path / "elsewhere", tmp_path / "out", "RESUME", str(tmp_path / "out"))).train()
+    assert "Going on with other data: test images: 24 → 23" in capsys.readouterr().out
+
+
+def test_a_rolling_file_that_does_not_say_its_data_is_gone_on_with(root: Path, tmp_path: Path) -> None:
+    Tiny(config(root, tmp_path / "out")).train()
+    state = torch.load(tmp_path / "out" / "resume.pt", weights_only=True)
+    assert state.pop("data")["classnames"] == ["red", "green", "blue"]
+    torch.save(state, tmp_path / "out" / "resume.pt")
+    longer = Tiny(config(root, tmp_path / "out", "OPTIM.MAX_EPOCH", 4))
+    longer.train()
+    assert longer.start_epoch == 3
+
+
+@pytest.mark.parametrize("epochs", [0, -1])
+def test_no_epoch_to_train_in(root: Path, tmp_path: Path, epochs: int) -> None:
+    with pytest.raises(ValueError, match=rf"OPTIM\.MAX_EPOCH is {epochs}: expected at least 1 epoch, since Tiny"):
+        Tiny(config(root, tmp_path / "out", "OPTIM.MAX_EPOCH", epochs)).train()
+    assert not (tmp_path / "out" / "net").exists()
+
+    class Fits(Tiny):
+        """Trains nothing by gradient steps."""
+
+        def build_model(self) -> None:
+            super().build_model()
+            self._optims["net"] = self._scheds["net"] = None
+
+    Fits(config(root, tmp_path / "fit", "OPTIM.MAX_EPOCH", epochs)).train()
 
 
 def test_damaged_or_foreign_rolling_file(root: Path, tmp_path: Path) -> None:

@@ -27,6 +27,15 @@ def sgd(lr: float = 0.1, *more_lrs: float) -> torch.optim.Optimizer:
     return torch.optim.SGD(groups, lr=lr)
 
 
+def test_a_warm_up_as_long_as_the_run_is_told(capsys: pytest.CaptureFixture) -> None:
+    for epochs, told in ((4, False), (3, True), (2, True)):
+        build_lr_scheduler(sgd(), optim_cfg(WARMUP_EPOCH=3, MAX_EPOCH=epochs, LR=0.02))
+        text = f"OPTIM.WARMUP_EPOCH is 3 and OPTIM.MAX_EPOCH {epochs}: the whole run is warm-up, and OPTIM.LR 0.02 is"
+        assert (text in capsys.readouterr().out) == told
+    build_lr_scheduler(sgd(), optim_cfg(WARMUP_EPOCH=-1, MAX_EPOCH=1))
+    assert capsys.readouterr().out == ""
+
+
 def rates(optim: torch.optim.Optimizer, sched: Any, epochs: int) -> list[list[float]]:
     seen = []
     for _ in range(epochs):

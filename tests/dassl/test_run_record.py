@@ -13,6 +13,7 @@ import pytest
 
 from dassl.engine import run_record
 from dassl.engine.run_record import build_run_record, git_commit, write_run_record
+from dassl.records import digests_of
 
 from .world import Tiny, config, run, write_images
 
@@ -25,7 +26,9 @@ KEYS = {
     "protocol": {"shots", "subsample_classes", "seed", "epoch_loaded", "model_dir", "eval_only", "config"},
     "config": dict,
     "config_digest": str,
-    "data": {"num_classes", "classnames", "num_train", "num_val", "num_test", "fewshot_digest"},
+    "data": {"num_classes", "classnames", "num_train", "num_val", "num_test", "fewshot_digest", "digests"},
+    "weights": dict,
+    "files": dict,
     "metrics": dict,
     "history": list,
     "trainable_parameters": int,
@@ -102,6 +105,18 @@ def test_own_attributes_of_the_dataset(root: Path, tmp_path: Path) -> None:
     trainer.test()
     record = build_run_record(trainer, eval_only=True)
     assert record["data"]["fewshot_digest"] == "abc" and record["protocol"]["subsample_classes"] == "all"
+
+
+def test_which_data_and_weights(root: Path, tmp_path: Path) -> None:
+    trainer = Tiny(config(root, tmp_path / "out"))
+    at_the_start = digests_of(trainer.dm.dataset)
+    assert set(at_the_start) == {"train_x", "val", "test"}
+    trainer.test()
+    trainer.dm.dataset._train_x = trainer.dm.dataset.train_x[::-1]
+    weights = {"files": {"net/model.pth.tar-3": "ab"}, "run": None}
+    record = build_run_record(trainer, eval_only=True, weights=weights, files={"MODEL.INIT_WEIGHTS": "cd"})
+    assert record["data"]["digests"] == at_the_start  # of what was trained on, whatever came after
+    assert record["weights"] == weights and record["files"] == {"MODEL.INIT_WEIGHTS": "cd"}
 
 
 def test_commit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,6 +146,18 @@ def test_waits_for_a_run_that_is_at_work(root: Path) -> None:
     assert_each_once(root, plan)
 
 
+def test_a_run_that_answers_another_question_is_refused_in_its_own_words(root: Path) -> None:
+    arguments = ["base2new", "--config", "quickstart", "--datasets", "digits", "--methods", "MaPLe", "--seeds", "1"]
+    assert sweep(root, *arguments, "FAKE.STEPS", "1")[0] == 0
+    before = ledger(root)
+    code, output = sweep(root, *arguments, "FAKE.STEPS", "2")
+    assert code == 1 and ledger(root) == before
+    assert "complete, to compare" in output and "FAILED" in output
+    assert "    error: holds a complete run that answers another question" in output
+    code, output = sweep(root, *arguments, "--force", "FAKE.STEPS", "2")
+    assert code == 0 and "kept 2 earlier run folders as *.old-<time>, e.g. " in output
+
+
 def test_force_sets_aside_and_can_be_gone_on_with(root: Path) -> None:
     assert sweep(root, *ARGUMENTS)[0] == 0
     before = len(ledger(root))

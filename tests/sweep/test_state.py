@@ -5,12 +5,14 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from sweep.plan import Plan, Run
-from sweep.state import State, answers, is_locked, question, read_record, state_of
+from sweep.state import State, asked_of, is_locked, read_record, state_of
 
 from .world import plan_for, sweep
 
@@ -53,12 +55,45 @@ def test_record_of_another_command(root: Path, plan: Plan) -> None:
     assert states(root, plan_for(root)) == [State.OTHER] * 2
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"status": "failed"}', ""])
+CONTENTS = ["{", "[]", '{"status": "failed"}', "", '{"status": "complete"}', "[" * 100_000]
+
+
+@pytest.mark.parametrize("content", CONTENTS)
 def test_record_that_is_none(root: Path, plan: Plan, content: str) -> None:
     folder = root / next(iter(plan.runs))
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(content)
     assert states(root, plan)[0] is State.MISSING
+
+
+@pytest.mark.parametrize("name", ["configs/trainers/MaPLe/quickstart.yaml", "configs/datasets/digits.yaml"])
+def test_an_edited_config_file(root: Path, plan: Plan, name: str) -> None:
+    run_all(root)
+    (root / name).write_text("OPTIM:\n  LR: 0.1\n")
+    assert states(root, plan) == [State.OTHER] * 2
+
+
+def test_a_model_that_was_trained_again(root: Path, plan: Plan) -> None:
+    run_all(root)
+    (root / next(iter(plan.runs)) / "model" / "model.pth.tar-1").write_text("other weights")
+    assert states(root, plan) == [State.COMPLETE, State.OTHER]
+
+
+def test_without_marks_train_py_compares(root: Path, plan: Plan) -> None:
+    run_all(root)
+    for folder in plan.runs:
+        (root / folder / "marks.json").unlink()
+    assert states(root, plan) == [State.OTHER] * 2
+
+
+def test_files_are_read_once_for_a_plan(root: Path, plan: Plan) -> None:
+    run_all(root)
+    memo: dict = {}
+    for run in plan.runs.values():
+        assert state_of(run, root, read_record(root / run.folder), memo) is State.COMPLETE
+    (root / "configs/datasets/digits.yaml").write_text("")
+    assert all(state_of(run, root, {}, memo) is State.COMPLETE for run in plan.runs.values())
+    assert all(state_of(run, root, {}) is State.OTHER for run in plan.runs.values())
 
 
 def test_results_may_be_moved(root: Path) -> None:
@@ -75,35 +110,21 @@ def test_model_of_another_source_is_another_run(root: Path) -> None:
         next(run for run in plan_for(root, "xd", sources=[name]).runs.values() if run.needs)
         for name in ("imagenet", "mnist5k")
     )
-    assert first.folder == second.folder
-    record = {"environment": {"command": "python train.py " + " ".join(first.arguments)}}
-    assert answers(record, first)
-    assert not answers(record, second)
+    assert first.folder == second.folder and first.needs != second.needs
+    for number, run in enumerate((first, second)):
+        (root / run.needs / "model").mkdir(parents=True)
+        (root / run.needs / "model" / "model.pth.tar-1").write_text(str(number))
+    command = [sys.executable, "train.py", *first.arguments]
+    assert subprocess.run(command, cwd=root, capture_output=True).returncode == 0
+    record = read_record(root / first.folder)
+    assert state_of(first, root, record) is State.COMPLETE
+    assert state_of(second, root, record) is State.OTHER
 
 
 def test_values_with_blanks(root: Path) -> None:
-    run = next(iter(plan_for(root, options=("INPUT.SIZE", "(32, 32)")).runs.values()))
-    assert answers({"environment": {"command": "python3 /x/train.py " + " ".join(run.arguments)}}, run)
-    assert not answers({"environment": {"command": "pytest"}}, run)
-    assert not answers({}, run)
-
-
-def test_question_leaves_out_where() -> None:
-    words = [
-        "--root",
-        "a",
-        "--output-dir",
-        "o/x",
-        "--force",
-        "--config-file",
-        "/p/configs/trainers/M/c.yaml",
-        "--model-dir",
-        "o/y",
-        "K",
-        "v",
-    ]
-    kept = ["--config-file", "configs/trainers/M/c.yaml", "--model-dir", "y", "K", "v"]
-    assert question(words, "o") == kept
+    options = ("INPUT.SIZE", "(32, 32)", "DATASET.TEMPLATE", "a  {} .")
+    run = next(iter(plan_for(root, options=options).runs.values()))
+    assert asked_of(run, root).question()["pairs"][-4:] == list(options)
 
 
 def test_identity_is_the_folder(plan: Plan) -> None:
