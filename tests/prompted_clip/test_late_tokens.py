@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from prompted_clip import Backbone, LateTokens, Prompts, class_prompts, text_prompts
@@ -46,13 +46,24 @@ def layers_of(draw):
     n_tokens=st.integers(1, 4),
     keep=st.sampled_from([0.0, 0.3, 1.0, "each"]),
     slots=st.sampled_from([None, "end", "front", "own"]),
-    n_classes=st.integers(1, 4),
+    names=st.lists(st.sampled_from(NAMES), min_size=1, max_size=4),
     chunk=st.sampled_from([0, 1, 3]),
     recompute=st.booleans(),
     seed=st.integers(0, 100),
 )
+@example(  # the first class is the longest, hence the first row behind the prefix
+    layers=(1, ["shared"]),
+    per_image=False,
+    n_tokens=2,
+    keep=0.0,
+    slots="own",
+    names=NAMES[1::-1],
+    chunk=0,
+    recompute=False,
+    seed=0,
+)
 def test_late_text_tokens_equal_the_unpacked_sequence(
-    small, layers, per_image, n_tokens, keep, slots, n_classes, chunk, recompute, seed
+    small, layers, per_image, n_tokens, keep, slots, names, chunk, recompute, seed
 ):
     """With and without context slots of their own, shared, behind the name, or a context per class."""
     model, backbone = small
@@ -60,12 +71,11 @@ def test_late_text_tokens_equal_the_unpacked_sequence(
     start, kinds = layers
     per_image = per_image and slots != "own"
     late = late_tokens(start, n_tokens, (2,) if per_image else (), kinds, keep)
-    names = NAMES[:n_classes]
     if slots is None:
         context, classes = {}, text_prompts([f"a photo of a {name}." for name in names], context_length=24)
     else:
-        text = learnable(*((n_classes,) if slots == "own" else ()), 2, WIDTH)
-        context = {"text": text, "text_deep": [learnable(2, WIDTH)]}
+        shape = (*((len(names),) if slots == "own" else ()), 2, WIDTH)
+        context = {"text": learnable(*shape), "text_deep": [learnable(*shape)]}
         position = "front" if slots == "front" else "end"
         classes = class_prompts(names, context_length=24, n_ctx=2, position=position, per_class=slots == "own")
     with_axis = per_image and any(t is not None and t.dim() == 3 for t in (late.tokens, *late.deep))
