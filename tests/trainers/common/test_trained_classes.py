@@ -25,6 +25,7 @@ BASE, NEW = ["cat", "dog", "ant"], ["fox", "bee"]
 def test_what_is_said(trained, tested, new, told):
     found = compare_classes(trained, tested, new=new)
     assert told in found and bool(told) == bool(found)
+    assert new or compare_classes(trained, tested) == found
 
 
 @pytest.mark.parametrize(
