@@ -16,6 +16,7 @@ from tqdm import tqdm
 from dassl.utils.tools import read_image
 
 from ..base import Benchmark
+from ..classes import check_classes
 from ..facts import Facts, Finding
 from ..listing import missing_files, subfolders
 from ..splits import Split
@@ -84,6 +85,7 @@ def check(dataset: type[Benchmark], root: Path, *, deep: bool = False) -> Report
     else:
         report.summary = summary(split)
         found += check_counts(facts, split)
+        found += untrained_classes(facts, split)
         found += check_images(split, folder / facts.images, facts.stem, deep=deep)
     report.status = INCOMPLETE if found else READY
     return report
@@ -173,9 +175,21 @@ def check_counts(facts: Facts, split: Split) -> list[Finding]:
     wrong = [f"{found[what]} {what}, expected {known[what]}" for what in known if found[what] != known[what]]
     if not wrong:
         return []
+    return [Finding(f"{facts.split_file or 'the images folder'} gives {'; '.join(wrong)}", _fetch_again(facts))]
+
+
+def untrained_classes(facts: Facts, split: Split) -> list[Finding]:
+    """Classes without a training image, which training refuses."""
+    try:
+        check_classes(facts.stem, split.train, split.test, fix="")
+    except ValueError as error:
+        return [Finding(str(error).removesuffix("; "), _fetch_again(facts))]
+    return []
+
+
+def _fetch_again(facts: Facts) -> str:
     source = facts.split_file or "the images folder"
-    fix = f"if {source} is not one you made yourself: python -m datasets prepare {facts.stem} --force"
-    return [Finding(f"{source} gives {'; '.join(wrong)}", fix)]
+    return f"if {source} is not one you made yourself: python -m datasets prepare {facts.stem} --force"
 
 
 def check_images(split: Split, images: Path, stem: str, *, deep: bool) -> list[Finding]:

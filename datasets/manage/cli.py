@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from ..base import data_root
+from ..folder import Folder
 from ..splits import write_split
 from .catalogue import select
 from .check import READY, Report, check
@@ -77,10 +78,14 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    if options.names == ["folder"]:
-        return _show(check_own(options.path, options.root, deep=options.deep))
-    reports = [_show(check(cls, data_root(options.root), deep=options.deep)) for cls in select(options.names)]
-    return max(reports)
+    own = Folder.facts.stem
+    named = [name for name in options.names if name.lower() != own]
+    if options.path and named == options.names:
+        raise ValueError(f"--path {options.path} goes with the name {own}, not with {' '.join(named)}")
+    chosen = select(named) if named else []
+    codes = [_show(check_own(options.path, options.root, deep=options.deep))] if named != options.names else []
+    codes += [_show(check(cls, data_root(options.root), deep=options.deep)) for cls in chosen]
+    return max(codes)
 
 
 def _show(report: Report) -> int:

@@ -24,7 +24,7 @@ _KNOWN = frozenset(
 def readable_suffixes() -> frozenset[str]:
     """Endings, in small letters, of the image formats that the installed Pillow decodes by itself."""
     Image.init()
-    missing = {name for name, feature in _OPTIONAL.items() if not features.check(feature)}
+    missing = {name for name, feature in _OPTIONAL.items() if name in Image.OPEN and not features.check(feature)}
     formats = set(Image.OPEN) - _NOT_DECODED - missing
     endings = {ending for ending, name in Image.registered_extensions().items() if name in formats}
     return frozenset(endings | ({_AS_JPEG} if "JPEG" in formats else set()))

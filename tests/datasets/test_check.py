@@ -13,7 +13,9 @@ import pytest
 from dassl.data.datasets import DATASET_REGISTRY
 from datasets.facts import Counts
 from datasets.manage.cli import main
+from datasets.splits import read_split, write_split
 
+from .conftest import Load
 from .miniatures import ALL, WNIDS, Expected, classnames, write_lines
 from .test_layouts import by_stem, place
 
@@ -89,6 +91,19 @@ def test_first_missing_paths(ready: Any, check: Any) -> None:
     code, said = check("dtd")
     assert code == 1 and "10 of 30 images are missing" in said
     assert said.count("blotchy/blotchy_") == 5 and ", ..." in said and "prepare dtd --force" in said
+
+
+def test_class_without_training_images(ready: Any, check: Any, load: Load) -> None:
+    """What training refuses, `check`, to which it sends the user, tells as well."""
+    file = ready("dtd") / "split_zhou_DescribableTextures.json"
+    split = read_split(file)
+    write_split(split._replace(train=[item for item in split.train if item.label != 1]), file)
+    with pytest.raises(
+        ValueError, match=r"dtd: no training image of class 1 \(blotchy\); run: python -m datasets check"
+    ):
+        load("DescribableTextures")
+    code, said = check("dtd")
+    assert code == 1 and "  - dtd: no training image of class 1 (blotchy)\n    fix: if split_zhou_Desc" in said
 
 
 def test_missing_split_file(root: Path, check: Any) -> None:

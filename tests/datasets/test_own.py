@@ -343,7 +343,7 @@ def test_formats_that_are_written_are_read(own: Path, load: Load) -> None:
                 file.unlink(missing_ok=True)  # Pillow reads it and does not write it, or needs it larger
                 continue
             written.add(file)
-    assert {path.parent.name for path in written} >= {"JPEG", "PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "QOI", "TGA"}
+    assert {path.parent.name for path in written} >= {"JPEG", "PNG", "WEBP", "TIFF", "JPEG2000", "TGA"}
     assert {str(file.relative_to(own)) for file in written} == set(paths(own))
     assert main(["check", "folder", "--path", str(own), "--deep"]) == 0
 
@@ -532,9 +532,23 @@ def test_names_without_an_ending(own: Path, say: Say) -> None:
     assert "ready" in say(file, "--deep")
 
 
-def test_where_to_look_is_asked_for(capsys: pytest.CaptureFixture) -> None:
-    assert main(["check", "folder"]) == 2
-    assert capsys.readouterr().err == "error: check folder: --path is needed, the folder or CSV file of your images\n"
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["folder"], "error: check folder: --path is needed, the folder or CSV file of your images\n"),
+        (["dtd", "--path", "x"], "error: --path x goes with the name folder, not with dtd\n"),
+    ],
+)
+def test_where_to_look_is_asked_for(arguments: list[str], said: str, capsys: pytest.CaptureFixture) -> None:
+    assert main(["check", *arguments]) == 2
+    assert capsys.readouterr().err == said
+
+
+def test_own_images_beside_a_benchmark(own: Path, root: Path, capsys: pytest.CaptureFixture) -> None:
+    write_images(own, several("a", "b"))
+    assert main(["check", "Folder", "dtd", "--path", str(own), "--root", str(root)]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].split()[:2] == ["folder", "ready"] and said[1].split()[:2] == ["dtd", "missing"]
 
 
 def test_path_under_the_data_root(root: Path, capsys: pytest.CaptureFixture) -> None:
