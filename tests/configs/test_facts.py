@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from configs import facts
-from configs.dataset import read_dataset
-from configs.method import FAMILIES, PROTOCOLS, read_method
+from configs.dataset import dataset_stems, read_dataset
+from configs.method import FAMILIES, PROTOCOLS, read_method, setting_names
 from configs.strict import read_yaml
 
 METHOD = {
@@ -306,3 +306,10 @@ def test_facts_need_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=facts.ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_files_of_facts_are_no_settings_and_no_datasets(tmp_path: Path) -> None:
+    path = write_method(tmp_path, METHOD)
+    assert setting_names(path.parent) == ["one", "three", "two"]
+    path = write_dataset(tmp_path, "birds", "Birds", {"place": 1})
+    assert dataset_stems(path.parent) == ["birds"]
