@@ -63,7 +63,9 @@ def _likeness(word: str, known: str) -> float:
     shorter, longer = sorted((word, known), key=len)
     letters = iter(longer)
     short_for = len(shorter) > 1 and shorter[0] == longer[0] and all(letter in letters for letter in shorter)
-    return 0.6 + ratio / 10 if like_a_part or short_for else 0.0
+    if not (like_a_part or short_for):
+        return 0.0
+    return (0.65 if like_a_part else 0.6) + ratio / 10  # EPOCHS is MAX_EPOCH rather than EPS
 
 
 class CfgNode(_YacsNode):
