@@ -6,6 +6,7 @@ import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
+from sweep.ask import registered_methods
 from sweep.layout import ROOT, is_zero_shot
 
 BENCHMARKS = (
@@ -91,10 +92,25 @@ def names_in(folder: Path, kind: str, name: str, suffix: str = "") -> None:
     raise ValueError(f"unknown {kind} '{name}': {hint}{folder} has {', '.join(known) or 'nothing'}.")
 
 
-def all_methods(root: Path = ROOT) -> list[str]:
-    """Every method that has settings, the paper's first."""
-    found = sorted(path.name for path in (root / "configs" / "trainers").iterdir() if any(path.glob("*.yaml")))
-    return [name for name in _CONFIGS if name in found] + [name for name in found if name not in _CONFIGS]
+def all_methods(root: Path = ROOT) -> tuple[list[str], list[str]]:
+    """Every method that is registered and has settings, the paper's first.
+
+    Returns:
+        The methods, and a note for each that lacks one of the two.
+
+    Raises:
+        RuntimeError: ``train.py`` does not tell what is registered.
+    """
+    folder = root / "configs" / "trainers"
+    registered = set(registered_methods(root))
+    configured = {path.name for path in folder.iterdir() if any(path.glob("*.yaml"))}
+    notes = [
+        *(f"all is without {name}, which has no settings in {folder / name}" for name in registered - configured),
+        *(f"{folder / name} is left out: no method {name} is registered" for name in configured - registered),
+    ]
+    found = sorted(registered & configured)
+    methods = [name for name in _CONFIGS if name in found] + [name for name in found if name not in _CONFIGS]
+    return methods, sorted(notes)
 
 
 def default_config(step: str, method: str, dataset: str, shots: int, root: Path = ROOT) -> str:

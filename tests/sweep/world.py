@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import textwrap
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,6 +17,18 @@ from pathlib import Path
 
 from sweep.layout import ROOT, Call
 from sweep.plan import Plan, Wanted, make_plan
+
+CONFIG = """
+def parse_args(words):
+    return words
+def build_config(words):
+    start = words.index("DATASET.NUM_SHOTS")
+    for key, value in zip(words[start::2], words[start + 1::2]):
+        if not key.startswith(("FAKE.", "DATASET.", "OPTIM.LR")):
+            raise KeyError(f"unknown config key {key}; did you mean OPTIM.LR?")
+        if key == "OPTIM.LR":
+            float(value)
+"""
 
 TRAIN = """
 import fcntl, hashlib, json, os, signal, sys, time
@@ -37,6 +50,9 @@ def write(name, text):
         file.write(text)
     os.replace(folder + "/" + name + ".part", folder + "/" + name)
 command = " ".join(["python", *sys.argv])
+if words == ["--list"]:
+    print("methods:   " + open("methods.txt").read())
+    sys.exit(0)
 if complete() is not None:
     if complete() != command:
         sys.exit("error: holds a complete run with other settings")
@@ -99,7 +115,10 @@ def make_world(root: Path) -> Path:
         copy = root / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_text(f'DATASET:\n  NAME: "{path.stem.title()}"\n', encoding="utf-8")
-    (root / "train.py").write_text(TRAIN, encoding="utf-8")
+    program = f'{CONFIG}\nif __name__ == "__main__":\n{textwrap.indent(TRAIN, "    ")}'
+    (root / "train.py").write_text(program, encoding="utf-8")
+    methods = sorted(path.name for path in (root / "configs" / "trainers").iterdir())
+    (root / "methods.txt").write_text(" ".join(methods), encoding="utf-8")
     return root
 
 
