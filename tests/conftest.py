@@ -1,4 +1,4 @@
-"""Rules for the whole suite: slow tests only with SLOW=1, one thread per process, and a last word on what did not run."""
+"""Rules for the suite: slow tests only with SLOW=1, one thread per process, a last word on what did not run."""
 
 import os
 from collections import Counter
