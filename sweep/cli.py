@@ -13,15 +13,16 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from configs.facts import ROOT
 from dassl import records
 from sweep import local, slurm
+from sweep.ask import refusals
 from sweep.layout import Call
-from sweep.local import Pool, Slot, make_slots, visible_gpus
-from sweep.plan import Plan, Wanted, make_plan
+from sweep.local import Pool, Slot, check_gpus, make_slots, visible_gpus
+from sweep.plan import Plan, Run, Wanted, make_plan
 from sweep.progress import Outcome, Progress, say
 from sweep.recipes import PROTOCOLS
 from sweep.show import plan_lines, run_lines, survey
@@ -197,15 +198,53 @@ def cluster_options(args: argparse.Namespace) -> Options:
     return Options(args.partition, parse_minutes(args.time), args.gres, parse_options(args.slurm_option))
 
 
+def check_place(args: argparse.Namespace) -> None:
+    """Refuse options of the place that was not chosen.
+
+    Raises:
+        ValueError: one is given.
+    """
+    defaults = parser()
+    names = ("gpus", "per_gpu", "jobs") if args.slurm else ("partition", "time", "gres", "slurm_option", "no_wait")
+    why = "on this machine: leave it or --slurm out" if args.slurm else "on a SLURM cluster: give --slurm as well"
+    for name in names:
+        if getattr(args, name) != defaults.get_default(name):
+            raise ValueError(f"--{name.replace('_', '-')} is for runs {why}.")
+
+
+def check_settings(plan: Plan, states: Mapping[str, State]) -> None:
+    """Ask ``train.py`` whether it takes the settings of the runs to do, where some of them are the user's own.
+
+    Raises:
+        ValueError: it does not.
+        RuntimeError: it cannot be asked.
+    """
+    todo: dict[tuple[str, str, str], list[Run]] = {}
+    for run in plan.runs.values():
+        s = run.setting
+        if states[run.folder] is not State.COMPLETE and (plan.wanted.call.options or s.dataset.endswith(".yaml")):
+            todo.setdefault((s.method, s.config, s.dataset), []).append(run)
+    if not todo:
+        return
+    found = refusals([runs[0].arguments for runs in todo.values()], plan.wanted.root)
+    refused = [(why, runs) for why, runs in zip(found, todo.values(), strict=True) if why]
+    if refused:
+        why, runs = refused[0]
+        count = sum(len(runs) for _, runs in refused)
+        raise ValueError(f"{why} ({count} of {len(states)} runs would fail, the first is {runs[0].title})")
+
+
 def slots_of(args: argparse.Namespace) -> list[Slot]:
     """The places for runs on this machine.
 
     Raises:
-        ValueError: ``--jobs`` with GPUs.
+        ValueError: ``--jobs`` with GPUs, or a GPU that is not there.
     """
     gpus = visible_gpus() if args.gpus is None else [] if args.gpus == ["none"] else args.gpus
     if gpus and args.jobs is not None:
         raise ValueError(f"--jobs is for the CPU, and there are GPUs ({' '.join(gpus)}): --per-gpu, or --gpus none.")
+    if args.gpus is not None:
+        check_gpus(gpus)
     return make_slots(gpus, args.per_gpu, args.jobs or 1)
 
 
@@ -232,6 +271,7 @@ def run(arguments: Sequence[str], root: Path = ROOT) -> int:
     """
     own, options = split_options(arguments)
     args = parser().parse_args(own)
+    check_place(args)
     plan = make_plan(wanted_from(args, options, root))
     place = cluster_options(args) if args.slurm else slots_of(args)
     states, times = survey(plan)
@@ -243,6 +283,7 @@ def run(arguments: Sequence[str], root: Path = ROOT) -> int:
     for line in plan_lines(plan, states, times, workers):
         say(line)
     say(f"on:   {where}")
+    check_settings(plan, states)
     if args.dry_run:
         for line in run_lines(plan, states, times):
             say(line)

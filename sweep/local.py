@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -32,15 +33,38 @@ def visible_gpus(environment: Mapping[str, str] = os.environ) -> list[str]:
     named = environment.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
         return [name.strip() for name in named.split(",") if name.strip() not in ("", "-1")]
+    lines = _nvidia_smi("--query-gpu=index", "--format=csv,noheader")
+    return [line.strip() for line in lines if line.strip().isdecimal()]
+
+
+def _nvidia_smi(*arguments: str) -> list[str]:
+    """What ``nvidia-smi`` says, in lines; none where there is no such program or it finds nothing."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
     try:
-        query = [program, "--query-gpu=index", "--format=csv,noheader"]
-        done = subprocess.run(query, capture_output=True, text=True, timeout=20)
+        done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return []
-    return [line.strip() for line in done.stdout.splitlines() if line.strip().isdecimal()]
+    return done.stdout.splitlines()
+
+
+def check_gpus(names: Sequence[str], environment: Mapping[str, str] = os.environ) -> None:
+    """See that GPUs are there: as an index or (the start of) a UUID in ``nvidia-smi -L``, or in CUDA_VISIBLE_DEVICES.
+
+    Raises:
+        ValueError: one is not.
+    """
+    listed = "\n".join(_nvidia_smi("-L"))
+    indices = re.findall(r"^GPU (\d+):", listed, re.MULTILINE)
+    uuids = re.findall(r"\(UUID: ([^)]+)\)", listed)
+    named = visible_gpus(environment) if "CUDA_VISIBLE_DEVICES" in environment else []
+    for name in names:
+        by_uuid = name.startswith(("GPU-", "MIG-")) and any(uuid.startswith(name) for uuid in uuids)
+        if name not in (*indices, *named) and not by_uuid:
+            there = list(dict.fromkeys([*indices, *named]))
+            found = f"it has {' '.join(there)}" if there else "nvidia-smi finds none: --gpus none runs on the CPU"
+            raise ValueError(f"--gpus {name}: this machine has no GPU {name}; {found}.")
 
 
 def make_slots(

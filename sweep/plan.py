@@ -138,15 +138,18 @@ def make_plan(wanted: Wanted) -> Plan:
     Raises:
         ValueError: an unknown protocol, method, setting or dataset, a key that the sweep sets, or runs that would write
             to the same folder.
+        RuntimeError: all methods are asked for, and ``train.py`` does not tell them.
     """
     for key, value in zip(wanted.call.options[::2], wanted.call.options[1::2], strict=True):
         if key in SET_BY_SWEEP:
             raise ValueError(f"{key} {value}: a sweep sets this key itself; use {SET_BY_SWEEP[key]}.")
-    plan = Plan(wanted)
+    plan, every = Plan(wanted), list[str]()
+    if list(wanted.methods) == ["all"]:
+        every, plan.notes = all_methods(wanted.root)
     for name in wanted.protocols:
         if name not in PROTOCOLS:
             raise ValueError(f"unknown protocol '{name}': expected {', '.join(PROTOCOLS)}.")
-        for method, config in _methods(plan, name):
+        for method, config in _methods(plan, name, every):
             for run in _runs(wanted, PROTOCOLS[name], method, config):
                 plan.add(name, run)
     known = methods(wanted.root)
@@ -157,12 +160,10 @@ def make_plan(wanted: Wanted) -> Plan:
     return plan
 
 
-def _methods(plan: Plan, name: str) -> list[tuple[str, str]]:
+def _methods(plan: Plan, name: str, every: Sequence[str]) -> list[tuple[str, str]]:
     """The methods of a protocol with their settings ("" for the default of each step), checked, each once."""
     wanted, protocol = plan.wanted, PROTOCOLS[name]
-    asked = list(wanted.methods) or protocol.entries(wanted.root)
-    if asked == ["all"]:
-        asked = all_methods(wanted.root)
+    asked = every or list(wanted.methods) or protocol.entries(wanted.root)
     chosen: list[tuple[str, str]] = []
     for entry in asked:
         method, _, config = entry.partition(":")

@@ -12,6 +12,7 @@ from pathlib import Path
 from configs.facts import ROOT, group, in_place, methods, rows, source_dataset
 from configs.method import setting_names
 from configs.strict import near
+from sweep.ask import registered_methods
 from sweep.layout import is_zero_shot
 
 #: Which of a method's settings a step uses.
@@ -79,10 +80,23 @@ def check_name(name: str, known: Sequence[str], kind: str, folder: Path) -> None
         )
 
 
-def all_methods(root: Path = ROOT) -> list[str]:
-    """Every method that has settings, by its place in tables."""
-    found = [path.name for path in (root / "configs" / "trainers").iterdir() if setting_names(path)]
-    return in_place(found, methods(root))
+def all_methods(root: Path = ROOT) -> tuple[list[str], list[str]]:
+    """Every method that is registered and has settings, by its place in tables.
+
+    Returns:
+        The methods, and a note for each that lacks one of the two.
+
+    Raises:
+        RuntimeError: ``train.py`` does not tell what is registered.
+    """
+    folder = root / "configs" / "trainers"
+    registered = set(registered_methods(root))
+    configured = {path.name for path in folder.iterdir() if setting_names(path)}
+    notes = [
+        *(f"all is without {name}, which has no settings in {folder / name}" for name in registered - configured),
+        *(f"{folder / name} is left out: no method {name} is registered" for name in configured - registered),
+    ]
+    return in_place(registered & configured, methods(root)), sorted(notes)
 
 
 def default_config(step: str, method: str, dataset: str, shots: int, root: Path = ROOT) -> str:

@@ -9,6 +9,7 @@ own folders come first.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import statistics
@@ -86,8 +87,9 @@ def timing_of(record: Mapping[str, Any], root: Path = ROOT) -> tuple[Kind, Timin
             shots,
         )
         seconds = float(cost["train_seconds"] or 0) + float(cost["eval_seconds"] or 0)
-        return kind, Timing(seconds, str(record["environment"]["device_name"]))
-    except (KeyError, TypeError, ValueError):
+        timing = Timing(seconds, str(record["environment"]["device_name"]))
+        return (kind, timing) if 0 <= seconds < math.inf else None
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         return None
 
 

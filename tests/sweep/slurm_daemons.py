@@ -8,20 +8,19 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "scancel")
+PROGRAMS = ("munged", "munge", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "scancel")
 _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 
 
 def missing() -> str:
     """Why no cluster can be started here; "" when one can."""
     absent = [name for name in PROGRAMS if shutil.which(name, path=_PATH) is None]
-    if absent:
-        return f"not installed: {' '.join(absent)} (Debian: slurm-wlm, munge)"
-    return "" if os.geteuid() == 0 else "SLURM's daemons need root"
+    return f"not installed: {' '.join(absent)} (Debian: slurm-wlm, munge)" if absent else ""
 
 
 def _free_ports(count: int) -> list[int]:
@@ -107,9 +106,8 @@ def cluster(folder: Path) -> Iterator[dict[str, str]]:
     for name in ("state", "spool", "munge"):
         (folder / name).mkdir()
     # munged wants all parents of its socket to be closed to others' writing, and the socket's path to be short
-    munge = Path(
-        subprocess.run(["mktemp", "-d", "/run/munge-XXXXXX"], check=True, capture_output=True, text=True).stdout.strip()
-    )
+    closed = "/run" if os.geteuid() == 0 else os.environ.get("XDG_RUNTIME_DIR") or str(Path.home())
+    munge = Path(tempfile.mkdtemp(prefix="munge-", dir=closed))
     munge.chmod(0o755)
     key = folder / "munge" / "key"
     key.write_bytes(os.urandom(1024))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.local import describe, make_slots, visible_gpus
+from sweep.local import check_gpus, describe, make_slots, visible_gpus
 from sweep.process import Process
 from sweep.state import is_locked
 
@@ -210,6 +210,26 @@ def test_visible_gpus_follow_the_variable(tmp_path: Path, monkeypatch: pytest.Mo
     program.write_text("#!/bin/sh\necho 0\necho 1\n")
     program.chmod(0o755)
     assert visible_gpus({}) == ["0", "1"]
+
+
+def test_gpus_that_are_asked_for_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ValueError, match=r"--gpus 3: this machine has no GPU 3; nvidia-smi finds none: --gpus none"):
+        check_gpus(["3"], {})
+    check_gpus(["3"], {"CUDA_VISIBLE_DEVICES": "2,3"})  # the variable knows what nvidia-smi, which is missing, does not
+    program = tmp_path / "nvidia-smi"
+    program.write_text(
+        '#!/bin/sh\n[ "$1" = -L ] || exit 1\n'
+        "echo 'GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-5c89852c-d268-c3f3-1b07-005d5ae1dc3f)'\n"
+        "echo '  MIG 3g.20gb Device 0: (UUID: MIG-cb6a0d0a-5ee0-5c0c-9e0c-1c2b3a4d5e6f)'\n"
+        "echo 'GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-2bf1e2f2-0000-1111-2222-333344445555)'\n"
+    )
+    program.chmod(0o755)
+    check_gpus(["0", "1", "GPU-5c89852c", "MIG-cb6a0d0a-5ee0-5c0c-9e0c-1c2b3a4d5e6f"], {})
+    check_gpus([], {})
+    for name in ("2", "GPU-5c8985ff", "none", "G", ""):
+        with pytest.raises(ValueError, match=rf"^--gpus {name}: this machine has no GPU {name}; it has 0 1\.$"):
+            check_gpus(["0", name], {})
 
 
 def test_runs_get_their_slot(root: Path) -> None:

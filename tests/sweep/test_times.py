@@ -29,6 +29,11 @@ def test_timing_of_a_record() -> None:
     assert timing_of(RECORD) == (KIND, Timing(10.0, "abacus"))
     assert timing_of({**RECORD, "cost": {"train_seconds": None, "eval_seconds": 3.0}}) == (KIND, Timing(3.0, "abacus"))
     assert timing_of({}) is None
+    for nonsense in ({"method": 3}, {"cost": []}, {"protocol": "x"}, {"environment": None}):
+        assert timing_of({**RECORD, **nonsense}) is None
+    for seconds in (float("inf"), float("nan"), -3.0, "long"):
+        assert timing_of({**RECORD, "cost": {"train_seconds": seconds, "eval_seconds": 2.0}}) is None
+    assert timing_of({**RECORD, "protocol": {**RECORD["protocol"], "shots": float("inf")}}) is None
     zero_shot = timing_of({**RECORD, "method": "ZeroshotCLIP"})
     assert zero_shot is not None and zero_shot[0].shots == 0
 

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import textwrap
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -19,6 +20,18 @@ from configs.dataset import DATASET_ENDING
 from configs.method import METHOD_FILE
 from sweep.layout import ROOT, Call
 from sweep.plan import Plan, Wanted, make_plan
+
+CONFIG = """
+def parse_args(words):
+    return words
+def build_config(words):
+    start = words.index("DATASET.NUM_SHOTS")
+    for key, value in zip(words[start::2], words[start + 1::2]):
+        if not key.startswith(("FAKE.", "DATASET.", "OPTIM.LR")):
+            raise KeyError(f"unknown config key {key}; did you mean OPTIM.LR?")
+        if key == "OPTIM.LR":
+            float(value)
+"""
 
 TRAIN = (
     f"""
@@ -44,6 +57,9 @@ def write(name, text):
         file.write(text)
     os.replace(folder + "/" + name + ".part", folder + "/" + name)
 command = " ".join(["python", *sys.argv])
+if words == ["--list"]:
+    print("methods:   " + open("methods.txt").read())
+    sys.exit(0)
 if read_record(folder) is not None:
     if not is_answered(folder, asked) and read_record(folder)["environment"]["command"] != command:
         sys.exit("error: holds a complete run that answers another question")
@@ -111,7 +127,10 @@ def make_world(root: Path) -> Path:
             shutil.copy(path, copy)
         else:
             copy.write_text(f'DATASET:\n  NAME: "{path.stem.title()}"\n', encoding="utf-8")
-    (root / "train.py").write_text(TRAIN, encoding="utf-8")
+    program = f'{CONFIG}\nif __name__ == "__main__":\n{textwrap.indent(TRAIN, "    ")}'
+    (root / "train.py").write_text(program, encoding="utf-8")
+    methods = sorted(path.name for path in (root / "configs" / "trainers").iterdir())
+    (root / "methods.txt").write_text(" ".join(methods), encoding="utf-8")
     return root
 
 
