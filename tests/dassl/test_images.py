@@ -105,6 +105,9 @@ def test_twelve_bits(tmp_path: Path) -> None:
 def test_floats_between_zero_and_one(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, 0.25, 0.5, 0.999, 1]], dtype=np.float32)).save(tmp_path / "f.tif")
     assert pixels(tmp_path / "f.tif")[0, :, 1].tolist() == [0, 64, 128, 255, 255]
+    for value in (0, 0.25, 1):
+        Image.fromarray(np.full((1, 2), value, dtype=np.float32)).save(tmp_path / "flat.tif")
+        assert pixels(tmp_path / "flat.tif").tolist() == [[[round(value * 255)] * 3] * 2]
 
 
 @pytest.mark.parametrize(
