@@ -71,9 +71,9 @@ class Folder(Benchmark):
 
     def list_sources(self) -> list[Source] | None:
         """The folder with all below it; or the CSV file, with what lies in its folder and in those of its images."""
-        path = os.path.expanduser(self._path)
-        if not os.path.isabs(path) and os.path.abspath(path) != str(self.source):
-            return None  # found under the data root, which a file of that name in the working folder would change
+        path = self._path
+        if os.path.abspath(path) != str(self.source):
+            return None  # under the data root or a home: what it stands for depends on more than the path
         place = "" if os.path.isabs(path) else "work"
         if self.source.is_dir():
             return [Source("tree", place, path)]

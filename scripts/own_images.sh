@@ -10,7 +10,7 @@
 #              OUTPUT    results, relative to the working folder (default: output/own_images/NAME-XXXXXX in the project;
 #                        NAME is PATH's, XXXXXX stands for where PATH lies, so that two folders of one name stay apart)
 #              FORCE=1   run again, where settings, classes or images have changed; the earlier runs are kept beside
-#              SEEDS, SHOTS, PYTHON: see scripts/run.sh
+#              SEEDS, SHOTS, OPTS, PYTHON, DRY_RUN: see scripts/run.sh
 set -euo pipefail
 [ $# -ge 1 ] && [ $# -le 2 ] || { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p;}' "${BASH_SOURCE[0]}" >&2; exit 2; }
 [ -e "$1" ] || { echo "error: there is no $1" >&2; exit 2; }
@@ -50,4 +50,4 @@ for trainer in ${TRAINERS:-ZeroshotCLIP MaPLe}; do
     scripts/run.sh base2new_train "$trainer" "$OUTPUT/$name.yaml"
     scripts/run.sh base2new_test "$trainer" "$OUTPUT/$name.yaml"
 done
-"$PYTHON" -m reporting base2new "$OUTPUT/base2new" --strict
+[ -n "${DRY_RUN:-}" ] || "$PYTHON" -m reporting base2new "$OUTPUT/base2new" --strict

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # MaPLe on real images in one command: every method, base-to-new, on handwritten digits, seeds 1 to 3.
 # Sets up .venv on the first call. Writes output/quickstart/: a folder per run, table.md, table.json, table.png, table.html.
-# Environment: DATA (default ./data), JOBS (runs at a time, default: one per core), FORCE=1 (run all again),
+# Environment: DATA (default ./data), JOBS (runs at a time, default: one per core), FORCE=1 (run all again, keep the old folders),
 #              METHODS (default: all rows of the table; "ZeroshotCLIP MaPLe" is the shortest that says something).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -15,7 +15,8 @@
 #              SEEDS   several seeds in place of SEED       FORCE=1 run again, keep the old folder
 #              PYTHON  interpreter                          OPTS    further KEY VALUE pairs for train.py
 #              DRY_RUN=1 print the train.py commands, run nothing
-# A complete run is skipped, a broken one resumed. Folders and arguments of the steps: sweep/layout.py.
+# Relative paths start at the project's folder.
+# A complete run is skipped, a broken one resumed, one that answers another question refused (FORCE=1). Folders and arguments of the steps: sweep/layout.py.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -76,14 +76,17 @@ def timing_of(record: Mapping[str, Any], root: Path = ROOT) -> tuple[Kind, Timin
         None for a record that does not tell.
     """
     try:
+        method, dataset = record["method"], record["dataset"]
+        if not (isinstance(method, str) and isinstance(dataset, str)):
+            return None
         protocol, cost = record["protocol"], record["cost"]
-        shots = 0 if is_zero_shot(record["method"], root) else int(protocol["shots"])
+        shots = 0 if is_zero_shot(method, root) else int(protocol["shots"])
         kind = Kind(
             bool(protocol["eval_only"]),
             str(protocol["subsample_classes"]),
-            str(record["method"]),
+            method,
             str(protocol["config"]),
-            str(record["dataset"]),
+            dataset,
             shots,
         )
         seconds = float(cost["train_seconds"] or 0) + float(cost["eval_seconds"] or 0)

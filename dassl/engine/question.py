@@ -12,6 +12,7 @@ from typing import Any
 
 from dassl.data.datasets import build_dataset
 from dassl.records import RECORD_FILE, Question, Source, data_of, nested_config, sha256
+from dassl.records.settings import flat
 from dassl.utils.rng import set_random_seed
 
 from .build import TRAINER_REGISTRY, nodes_of
@@ -83,7 +84,8 @@ def sources_of(
         The sources; None where they are not all known, so that a repeated command must be compared in full.
     """
     lists = getattr(dataset, "list_sources", lambda: None)()
-    if lists is None:
+    named = dict(flat(nested_config(cfg)))
+    if lists is None or any(str(named[key]).startswith("~") for key in files):  # which another user's home would change
         return None
     sources = [*lists, *_defaults_code(cfg, dataset, project)]
     for _, file in files.values():

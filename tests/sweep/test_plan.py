@@ -145,6 +145,8 @@ def add_method(root: Path, more: str = "") -> None:
     for name in ("only", "other"):
         (folder / f"{name}.yaml").write_text("")
     (folder / "method.yaml").write_text(FACTS + more)
+    with (root / "methods.txt").open("a") as registered:
+        registered.write(" Novel")
 
 
 def test_a_methods_facts_place_it_in_plans(root: Path) -> None:
@@ -153,7 +155,7 @@ def test_a_methods_facts_place_it_in_plans(root: Path) -> None:
     assert list(dict.fromkeys(run.setting.method for run in plan.runs.values())) == [
         *("ZeroshotCLIP", "CoOp", "Novel", "CoCoOp", "MaPLe"),
     ]
-    everything = all_methods(root)
+    everything, _ = all_methods(root)
     assert everything.index("CoOp") < everything.index("Novel") < everything.index("CoCoOp")
     ablation = plan_for(root, "ablation", methods=[], config="")
     assert ablation.reports() == [["ablation", "output/base2new", "--methods", "Novel", "VPT", "IVLP", "MaPLe"]]
