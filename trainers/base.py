@@ -130,10 +130,14 @@ class PromptTrainer(TrainerX):
         return backbone
 
     def load_model(self, directory: str, epoch: int | None = None) -> None:
-        """Load ``<directory>/<model_name>/model.pth.tar-<epoch>``; None: the best on validation, else the last.
+        """Load the learner from a checkpoint, and say how the classes that it was trained on compare with the run's.
+
+        Args:
+            directory: a run's folder, the model's folder in it, or a checkpoint file.
+            epoch: of which epoch; None: the best on validation, else the last (see `find_checkpoint`).
 
         Raises:
-            ValueError, FileNotFoundError: no folder given, no such checkpoint, or one that does not fit.
+            ValueError, FileNotFoundError: nothing given, no such checkpoint, or one that does not fit.
         """
         if not directory:
             raise ValueError(f"{self.cfg.TRAINER.NAME} needs a trained model to test: give its folder as --model-dir.")
@@ -141,8 +145,14 @@ class PromptTrainer(TrainerX):
         checkpoint = load_checkpoint(path)
         if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
             raise ValueError(f"{path} is no checkpoint of a method: it has no state_dict.")
+        trained, told = checkpoint.get("classnames"), ""
+        new = self.cfg.DATASET.get("SUBSAMPLE_CLASSES") == "new"
         try:
-            told = self.compare_classes(checkpoint.get("classnames"))
+            # a released checkpoint, or one of an earlier version, has no names
+            if isinstance(trained, list) and all(isinstance(name, str) for name in trained):
+                told = compare_classes(
+                    trained, self.dm.dataset.classnames, class_bound=self.learner.class_bound, new=new
+                )
             self.learner.load_state_dict(strip_module_prefix(checkpoint["state_dict"]))
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
@@ -150,17 +160,6 @@ class PromptTrainer(TrainerX):
         print(f"Loaded {self.model_name} from {path} (epoch {self.epoch_loaded})")
         if told:
             print(told)
-
-    def compare_classes(self, trained: list[str] | None) -> str:
-        """What it means that a model of these classes is tested on the run's; "" if nothing, or if they are not known.
-
-        Raises:
-            ValueError: the learner serves no other classes.
-        """
-        if not trained:  # a released checkpoint, or one of an earlier version
-            return ""
-        new = self.cfg.DATASET.get("SUBSAMPLE_CLASSES") == "new"
-        return compare_classes(trained, self.dm.dataset.classnames, class_bound=self.learner.class_bound, new=new)
 
     def forward_backward(self, batch: dict[str, Any]) -> dict[str, float]:
         """One step of cross entropy over the run's class names."""
