@@ -198,10 +198,14 @@ class PromptTrainer(TrainerX):
         return backbone
 
     def load_model(self, directory: str, epoch: int | None = None) -> None:
-        """Load ``<directory>/<model_name>/model.pth.tar-<epoch>``; None: the best on validation, else the last.
+        """Load the learner from a checkpoint, and say how the classes that it was trained on compare with the run's.
+
+        Args:
+            directory: a run's folder, the model's folder in it, or a checkpoint file.
+            epoch: of which epoch; None: the best on validation, else the last (see `find_checkpoint`).
 
         Raises:
-            ValueError, FileNotFoundError: no folder given, no such checkpoint, or one that does not fit.
+            ValueError, FileNotFoundError: nothing given, no such checkpoint, or one that does not fit.
         """
         if not directory:
             raise ValueError(f"{self.cfg.TRAINER.NAME} needs a trained model to test: give its folder as --model-dir.")
@@ -229,14 +233,15 @@ class PromptTrainer(TrainerX):
             raise ValueError("it is no checkpoint of a method: it has no state_dict.")
         return strip_module_prefix(content["state_dict"])
 
-    def compare_classes(self, trained: list[str] | None) -> str:
+    def compare_classes(self, trained: Any) -> str:
         """What it means that a model of these classes is tested on the run's; "" if nothing, or if they are not known.
 
         Raises:
             ValueError: the learner serves no other classes.
         """
         new = self.cfg.DATASET.get("SUBSAMPLE_CLASSES") == "new"
-        if not trained:  # a released checkpoint, or one of an earlier version
+        named = isinstance(trained, list) and bool(trained) and all(isinstance(name, str) for name in trained)
+        if not named:  # a released checkpoint, or one of an earlier version, has no names
             self.known_classes = not new
             return ""
         self.known_classes = list(trained) == list(self.dm.dataset.classnames)
