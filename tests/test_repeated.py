@@ -12,6 +12,7 @@ from PIL import Image
 
 import train
 from dassl.records import lock_output_dir
+from tests.command import call_train
 from tests.stubs import random_clip, save_state_dict
 from tests.trainers.conftest import SHAPE
 
@@ -44,12 +45,7 @@ def call(weights, root, tmp_path, capsys, monkeypatch):
         argv += [part for name, value in given.items() if value for part in (f"--{name}", str(value))]
         split = next((i for i, word in enumerate(words) if word[0].isupper()), len(words))
         argv += [*words[:split], "OPTIM.MAX_EPOCH", "1", "DATASET.NUM_SHOTS", "1", *words[split:]]
-        monkeypatch.setattr(sys, "argv", ["train.py", *argv])
-        stdout = sys.stdout
-        code = train.main(argv)
-        if sys.stdout is not stdout:
-            sys.stdout.close()  # the run's log
-        return code, *capsys.readouterr()
+        return call_train(argv, monkeypatch, capsys)
 
     return run
 

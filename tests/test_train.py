@@ -11,6 +11,7 @@ import torch
 
 import train
 from dassl.engine.run_state import _PARTS as PARTS
+from tests.command import call_train
 from tests.stubs import random_clip, random_rn_clip, save_state_dict
 from tests.trainers.conftest import SHAPE
 
@@ -37,12 +38,7 @@ def call(files, tmp_path, capsys, monkeypatch):
         argv += ["--root", str(files / "data"), "--output-dir", str(tmp_path / out)]
         split = next((i for i, w in enumerate(words) if w[0].isupper()), len(words))
         argv += [*words[:split], "OPTIM.MAX_EPOCH", "1", "DATASET.NUM_SHOTS", "1", *words[split:]]
-        monkeypatch.setattr(sys, "argv", ["train.py", *argv])
-        stdout = sys.stdout
-        code = train.main(argv)
-        if sys.stdout is not stdout:
-            sys.stdout.close()  # the run's log
-        return code, *capsys.readouterr()
+        return call_train(argv, monkeypatch, capsys)
 
     return run
 
