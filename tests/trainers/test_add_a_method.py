@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -76,17 +75,13 @@ def test_the_example_is_planned_and_documented_in_its_place(house):
     assert [row.entry for row in facts.rows() if row.place < 55] == [line.split("`")[1] for line in table[:row]]
 
 
-def test_without_its_facts_it_comes_last(house, tmp_path):
-    shutil.copytree(house.folder / "configs", tmp_path / "configs")
-    for name in ("sweep", "train.py"):
-        (tmp_path / name).symlink_to(house.folder / name)
-    (tmp_path / "configs/trainers/Dual/method.yaml").unlink()
+def test_without_its_facts_it_comes_last(tmp_path):
+    plain = House(tmp_path / "plain")
+    plain.add("trainers/dual.py", code_blocks("python")[0])
+    plain.add("configs/trainers/Dual/quickstart.yaml", code_blocks("yaml")[0])
     words = ["-m", "sweep", "base2new", "--dry-run", "--gpus", "none", "--datasets", "digits", "--methods"]
-    done = subprocess.run(
-        [sys.executable, *words, "all", "--config", "quickstart"], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert planned(done.stdout)[-1] == "Dual"
-    done = subprocess.run([sys.executable, *words, "Dual"], cwd=tmp_path, capture_output=True, text=True)
+    assert planned(plain.said(*words, "all", "--config", "quickstart"))[-1] == "Dual"
+    done = plain.call(*words, "Dual")
     assert done.returncode == 2 and "which setting of Dual?" in done.stderr
 
 
