@@ -23,6 +23,9 @@ from sweep.state import is_locked, read_record
 #: Below the output root: logs and verdicts. Hidden, so that the tables' programs pass over it.
 NOTES = ".sweep"
 
+#: How a process begins in the log.
+_STARTED = "$ "
+
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -80,7 +83,7 @@ class Process:
         self._started = time.monotonic()
         parent = os.getpid()
         with self.log.open("ab") as log:
-            log.write(f"$ {shlex.join(command(run))}\n".encode())
+            log.write(f"{_STARTED}{shlex.join(command(run))}\n".encode())
             log.flush()
             self._log_start = log.tell()
             self._child = subprocess.Popen(
@@ -159,9 +162,10 @@ def read_verdict(run: Run, root: Path) -> dict[str, Any]:
 
 
 def last_lines(run: Run, root: Path, count: int = 8) -> list[str]:
-    """The end of a run's log, without blank lines."""
+    """The end of what a run's last process wrote, without blank lines; nothing of the processes before it."""
     try:
         text = note_path(run, root, ".log").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return []
-    return [line for line in text.splitlines() if line.strip()][-count:]
+    said = text.rpartition(f"\n{_STARTED}")[2]
+    return [line for line in said.splitlines()[1:] if line.strip()][-count:]

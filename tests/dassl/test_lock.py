@@ -112,6 +112,18 @@ def test_a_folder_is_set_aside_and_the_fresh_one_is_locked(tmp_path: Path) -> No
     assert is_locked(out)
 
 
+def test_a_folder_with_its_parents_and_where_there_are_no_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock_output_dir(tmp_path / "a" / "b").release()
+    monkeypatch.setattr(lock_module, "fcntl", None)
+    lock_output_dir(tmp_path / "c" / "d").release()
+    assert (tmp_path / "a" / "b" / ".lock").is_file() and os.listdir(tmp_path / "c" / "d") == []
+    assert not is_locked(tmp_path / "c" / "d")
+    filled(tmp_path / "out")
+    assert set_aside(tmp_path / "out") is not None and os.listdir(tmp_path / "out") == []
+
+
 def test_nothing_in_it_is_nothing_to_set_aside(tmp_path: Path) -> None:
     assert set_aside(tmp_path / "new") is None and is_locked(tmp_path / "new")
     assert set_aside(tmp_path / "new") is None

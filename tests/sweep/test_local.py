@@ -150,10 +150,13 @@ def test_a_run_that_answers_another_question_is_refused_in_its_own_words(root: P
     arguments = ["base2new", "--config", "quickstart", "--datasets", "digits", "--methods", "MaPLe", "--seeds", "1"]
     assert sweep(root, *arguments, "FAKE.STEPS", "1")[0] == 0
     before = ledger(root)
+    for log in (root / "output" / ".sweep").rglob("*.log"):
+        log.write_text(log.read_text() + "accuracy of old: 89.7%\n")
     code, output = sweep(root, *arguments, "FAKE.STEPS", "2")
     assert code == 1 and ledger(root) == before
     assert "complete, to compare" in output and "FAILED" in output
     assert "    error: holds a complete run that answers another question" in output
+    assert "accuracy of old" not in output  # what the process before it said is no news
     code, output = sweep(root, *arguments, "--force", "FAKE.STEPS", "2")
     assert code == 0 and "kept 2 earlier run folders as *.old-<time>, e.g. " in output
 
