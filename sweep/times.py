@@ -133,8 +133,7 @@ class Times:
         s = run.setting
         path = root / s.dataset_file
         if path not in self._names:
-            found = re.search(r"^\s+NAME:\s*[\"']?([^\"'\s#]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
-            self._names[path] = found.group(1) if found else s.dataset_name
+            self._names[path] = recorded_name(path)
         shots = 0 if is_zero_shot(s.method) else s.shots
         return Kind(run.leg.eval_only, run.leg.classes, s.method, s.config, self._names[path], shots)
 
@@ -177,6 +176,17 @@ def condense(folders: Iterable[Path]) -> dict[str, Any]:
         for (kind, device), seconds in sorted(found.items())
     ]
     return {"about": "seconds of training and testing, median over seeds; python -m sweep.times DIR", "runs": entries}
+
+
+def recorded_name(file: Path) -> str:
+    """What records call the dataset of a YAML: its NAME, but with a PATH, images of one's own, its TITLE or file name."""
+    text = file.read_text(encoding="utf-8")
+
+    def value(key: str) -> str:
+        found = re.search(rf"^\s+{key}:[ \t]*([\"']?)(.*?)\1[ \t]*(#.*)?$", text, re.MULTILINE)
+        return found[2] if found else ""
+
+    return (value("TITLE") if value("PATH") else value("NAME")) or file.stem
 
 
 def main() -> int:
