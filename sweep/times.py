@@ -179,7 +179,7 @@ def condense(folders: Iterable[Path]) -> dict[str, Any]:
 
 
 def recorded_name(file: Path) -> str:
-    """What records call the dataset of a YAML: its NAME, but with a PATH, images of one's own, its TITLE or file name."""
+    """What records call a YAML's dataset: its NAME, or where there is a PATH (own images) its TITLE or file name."""
     text = file.read_text(encoding="utf-8")
 
     def value(key: str) -> str:
