@@ -145,8 +145,7 @@ class Times:
         s = run.setting
         path = root / s.dataset_file
         if path not in self._names:
-            found = re.search(r"^\s+NAME:\s*[\"']?([^\"'\s#]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
-            self._names[path] = found.group(1) if found else s.dataset_name
+            self._names[path] = recorded_name(path)
         shots = 0 if is_zero_shot(s.method, root) else s.shots
         return Kind(run.leg.eval_only, run.leg.classes, s.method, s.config, self._names[path], shots)
 
@@ -191,6 +190,17 @@ def condense(folders: Iterable[Path]) -> dict[str, list[dict[str, Any]]]:
         entry = {**kind._asdict(), "seconds": round(statistics.median(seconds), 2), "device": device}
         entries[entry.pop("method")].append(entry)
     return entries
+
+
+def recorded_name(file: Path) -> str:
+    """What records call a YAML's dataset: its NAME, or where there is a PATH (own images) its TITLE or file name."""
+    text = file.read_text(encoding="utf-8")
+
+    def value(key: str) -> str:
+        found = re.search(rf"^\s+{key}:[ \t]*([\"']?)(.*?)\1[ \t]*(#.*)?$", text, re.MULTILINE)
+        return found[2] if found else ""
+
+    return (value("TITLE") if value("PATH") else value("NAME")) or file.stem
 
 
 def main(root: Path = ROOT) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import datasets
 from dassl.config import get_cfg_default
 from dassl.data.datasets import DATASET_REGISTRY
 from datasets.cache import VARIABLE
+from datasets.manage.cli import main
 
 from .server import Server
 
@@ -68,3 +70,41 @@ def load(root: Path) -> Load:
         return DATASET_REGISTRY.get(name)(cfg)
 
     return build
+
+
+Say = Callable[..., str]
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """Where the images lie."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def say(load: Load, capsys: pytest.CaptureFixture) -> Say:
+    """What `check` says of images; training must say the same, whether they can be used or not."""
+
+    def both(source: Path, *options: str) -> str:
+        capsys.readouterr()
+        code = main(["check", "folder", "--path", str(source), *options])
+        checked = capsys.readouterr().out
+        problems = re.findall(r"^  - (.*(?:\n    (?!fix: ).*)*)\n    fix: (.*)$", checked, re.MULTILINE)
+        if "--deep" not in options:
+            if problems:
+                with pytest.raises(ValueError) as refused:
+                    load("Folder", PATH=str(source))
+                assert str(refused.value).startswith("; ".join(problems[0]))
+                more = f" ({len(problems) - 1} more: python -m datasets check folder --path"
+                assert (more in str(refused.value)) == (len(problems) > 1)
+            else:
+                load("Folder", PATH=str(source))
+                trained = capsys.readouterr().out
+                notes = re.findall("^  note: (.*)$", checked, re.MULTILINE)
+                assert re.findall("^Note: (.*)$", trained, re.MULTILINE) == notes
+        assert code == (1 if problems else 0) and checked.split()[1] == ("incomplete" if problems else "ready")
+        return checked
+
+    return both

@@ -42,6 +42,11 @@ def write_images(folder: Path, names: Iterable[str]) -> None:
         file.write_bytes(pixel())
 
 
+def several(*folders: str, number: int = 4) -> list[str]:
+    """Names of images in each of the folders."""
+    return [f"{folder}/{i}.jpg" for folder in folders for i in range(number)]
+
+
 def write_lines(file: Path, lines: Iterable[str]) -> None:
     """Write a text file."""
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ import pytest
 
 from sweep.show import plan_lines, survey
 from sweep.state import State
-from sweep.times import Kind, Times, Timing, condense, main, read_elsewhere, timing_of
+from sweep.times import Kind, Times, Timing, condense, main, read_elsewhere, recorded_name, timing_of
 
 from .world import make_world, plan_for, sweep
 
@@ -51,6 +51,22 @@ def test_own_runs_come_before_others_and_exact_before_similar(root: Path) -> Non
     assert times.of(train[0], root) == Timing(20.0, "abacus")
     everything = times.estimate(plan.runs.values(), root)
     assert everything.unknown == 3  # nothing is known about the tests
+
+
+@pytest.mark.parametrize(
+    ("lines", "name"),
+    [
+        (['NAME: "Digits"  # ten of them'], "Digits"),
+        (["NAME: Folder", 'PATH: "/a b/c"'], "my shapes"),
+        (["NAME: Folder", "PATH: x", "TITLE: 'Shapes, all #2'"], "Shapes, all #2"),
+        (["NAME: Folder", "PATH: ''", "TITLE: Shapes"], "Folder"),
+        (["ROOT: /data"], "my shapes"),
+    ],
+)
+def test_dataset_as_records_call_it(tmp_path: Path, lines: list[str], name: str) -> None:
+    file = tmp_path / "my shapes.yaml"
+    file.write_text("DATASET:\n" + "".join(f"  {line}\n" for line in lines))
+    assert recorded_name(file) == name
 
 
 def test_plan_tells_the_time(root: Path) -> None:
