@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.trainers.test_settings import HEADER
 from train import HERE
 
 
@@ -39,6 +40,11 @@ def test_the_example_runs_as_it_stands(tmp_path, weights, data_root):
     assert (house / "output/digits/Dual/quickstart/seed1/run.json").is_file()
     refused = call("--trainer", "Dual", "--output-dir", "output/other", *options, "TRAINER.DUAL.N_CTX", "0")
     assert refused.returncode == 2 and "N_CTX is 0" in refused.stderr
+
+
+def test_the_examples_setting_has_the_header_that_the_tests_ask_for():
+    header = [line for line in code_blocks("yaml")[0].splitlines() if line.startswith("#")]
+    assert all(any(word in line for line in header) for word in HEADER)
 
 
 def test_the_example_is_formatted_and_typed(tmp_path):
