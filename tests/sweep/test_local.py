@@ -202,9 +202,7 @@ def test_visible_gpus_follow_the_variable(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_gpus_that_are_asked_for_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(
-        ValueError, match=r"--gpus 3: this machine has no GPU 3; nvidia-smi finds and CUDA_VISIBLE_DEVICES names none\."
-    ):
+    with pytest.raises(ValueError, match="no GPU 3; nvidia-smi finds and CUDA_VISIBLE_DEVICES names none"):
         check_gpus(["3"], {})
     check_gpus(["3"], {"CUDA_VISIBLE_DEVICES": "2,3"})  # the variable knows what nvidia-smi, which is missing, does not
     program = tmp_path / "nvidia-smi"
