@@ -63,8 +63,8 @@ def check_gpus(names: Sequence[str], environment: Mapping[str, str] = os.environ
         by_uuid = name.startswith(("GPU-", "MIG-")) and any(uuid.startswith(name) for uuid in uuids)
         if name not in (*indices, *named) and not by_uuid:
             there = list(dict.fromkeys([*indices, *named]))
-            found = f"it has {' '.join(there)}" if there else "nvidia-smi finds none: --gpus none runs on the CPU"
-            raise ValueError(f"--gpus {name}: this machine has no GPU {name}; {found}.")
+            found = f"it has {' '.join(there)}" if there else "nvidia-smi finds and CUDA_VISIBLE_DEVICES names none"
+            raise ValueError(f"--gpus {name}: this machine has no GPU {name}; {found}. (--gpus none: the CPU)")
 
 
 def make_slots(

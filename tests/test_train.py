@@ -121,10 +121,13 @@ def test_a_mistake_is_one_sentence(call, options, words, message, tmp_path):
     assert not (tmp_path / "run" / "run.json").exists()
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
-def test_cuda_asked_for_and_absent(call):
-    code, _, err = call("DEVICE", "cuda")
-    assert code == 2 and "CUDA" in err
+def test_cuda_asked_for_and_absent(files, tmp_path):
+    """In a process that sees no GPU, whatever the machine has."""
+    command = [sys.executable, "train.py", "--trainer", "MaPLe", "--backbone", str(files / "clip.pt")]
+    command += ["--root", str(files / "data"), "--output-dir", str(tmp_path / "run"), "DEVICE", "cuda"]
+    hidden = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, env=hidden)
+    assert done.returncode == 2 and "DEVICE is cuda, but this PyTorch finds no CUDA device" in done.stderr
 
 
 def test_a_checkpoint_of_another_method_or_width(call, tmp_path, files):

@@ -13,6 +13,7 @@ import pytest
 from configs import facts
 from tests.house import House
 from tests.reporting.trees import base2new_run
+from tests.trainers.test_settings import HEADER
 from train import HERE
 
 
@@ -83,6 +84,11 @@ def test_without_its_facts_it_comes_last(tmp_path):
     assert planned(plain.said(*words, "all", "--config", "quickstart"))[-1] == "Dual"
     done = plain.call(*words, "Dual")
     assert done.returncode == 2 and "which setting of Dual?" in done.stderr
+
+
+def test_the_examples_setting_has_the_header_that_the_tests_ask_for():
+    header = [line for line in code_blocks("yaml")[0].splitlines() if line.startswith("#")]
+    assert all(any(word in line for line in header) for word in HEADER)
 
 
 def test_the_example_is_formatted_and_typed(tmp_path):

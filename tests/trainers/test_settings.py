@@ -23,6 +23,7 @@ TRAINER_CONFIGS = [
     path / f"{name}.yaml" for path in sorted((HERE / "configs/trainers").iterdir()) for name in setting_names(path)
 ]
 DATASET_CONFIGS = [HERE / f"configs/datasets/{stem}.yaml" for stem in dataset_stems(HERE / "configs/datasets")]
+HEADER = ("Command:", "Expected:", "Cost:", "arXiv")  # what the header of every setting tells
 D_L, D_V, D = 512, 768, 512  # ViT-B/16: text width, vision width, joint width
 
 
@@ -40,7 +41,7 @@ def test_trainer_configs(path):
     config_of(path)
     assert path.parent.name in TRAINER_REGISTRY.registered_names()
     header = [line for line in path.read_text().splitlines() if line.startswith("#")]
-    for word in ("Command:", "Expected:", "Cost:", "arXiv"):
+    for word in HEADER:
         assert any(word in line for line in header) or (word == "arXiv" and path.stem == "rn50_val")
     for script in re.findall(r"bash (scripts/[\w/-]+\.sh)", "\n".join(header)):
         assert (HERE / script).is_file()
