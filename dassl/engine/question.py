@@ -102,7 +102,8 @@ def sources_of(
 
 def _defaults_code(cfg: Any, dataset: Any, project: Path) -> Iterable[Source]:
     """The files that set the defaults of keys: the engine's, the method's and its kin's, and those of both packages."""
-    kin = [cls.__module__ for cls in TRAINER_REGISTRY.get(cfg.TRAINER.NAME).__mro__]
+    trainer = TRAINER_REGISTRY.get(cfg.TRAINER.NAME)
+    kin = [each.__module__ for each in getattr(trainer, "__mro__", [trainer])]  # a function may be registered, too
     modules = [name for name in kin if not name.startswith(("dassl.", "builtins", "typing"))]
     packages = [name.partition(".")[0] for name in (*modules, type(dataset).__module__)]
     names = dict.fromkeys(["dassl.config.defaults", *modules, *packages])
