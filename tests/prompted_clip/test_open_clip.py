@@ -15,7 +15,7 @@ from prompted_clip import load_backbone, text_prompts, weights
 from prompted_clip.open_clip_weights import OpenClipModel
 from tests.stubs import _randomise
 from train import main
-from trainers.common.learner import learner_logits
+from trainers.common.encoded import learner_logits
 from trainers.maple import MultiModalPromptLearner
 
 # heads of other widths than 64 in both towers, another width inside the MLPs

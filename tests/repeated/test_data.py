@@ -48,10 +48,13 @@ def test_images_that_were_only_touched_or_moved(call, own, slow, tmp_path):
     os.utime(own / "ant" / "0.bmp", ns=(0, 0))
     assert_complete(call(*folder(own)))
     assert len(slow) == 2
-    own.rename(tmp_path / "elsewhere")
-    assert_complete(call(*folder(tmp_path / "elsewhere")))
-    assert_complete(call(*folder(tmp_path / "elsewhere")))
+    (tmp_path / "elsewhere").mkdir()
+    moved = own.rename(tmp_path / "elsewhere" / own.name)
+    assert_complete(call(*folder(moved)))
+    assert_complete(call(*folder(moved)))
     assert len(slow) == 3
+    renamed = moved.rename(tmp_path / "named")  # the record's name is what tables would show
+    assert_refused(call(*folder(renamed)), f"DATASET.TITLE: {own.name} → named")
 
 
 def test_a_csv_of_ones_own(call, own, slow, tmp_path):
@@ -119,7 +122,7 @@ def test_data_that_are_gone_answer_nothing(call, own):
     call(*folder(own))
     shutil.rmtree(own)
     code, out, err = call(*folder(own))
-    assert code == 2 and "accuracy" not in out and "there is neither" in err
+    assert code == 2 and "accuracy" not in out and "there is no" in err
 
 
 def test_a_run_without_a_fixed_seed_draws_another_sample_each_time(call, tmp_path):

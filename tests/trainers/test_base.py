@@ -43,7 +43,7 @@ def test_the_folder_the_inner_folder_and_the_file(name, make_config, tmp_path):
 
 def test_what_is_no_checkpoint_of_a_method(make_config, tmp_path, weights):
     trainer = build_trainer(make_config("MaPLe"))
-    with pytest.raises(ValueError, match=r"clip\.pt is no checkpoint of a method: it has no state_dict"):
+    with pytest.raises(ValueError, match=r"clip\.pt: it is no checkpoint of a method: it has no state_dict"):
         trainer.load_model(str(weights))
     with pytest.raises(FileNotFoundError, match=r"there is neither a folder nor a file .*nowhere"):
         trainer.load_model(str(tmp_path / "nowhere"))

@@ -10,7 +10,8 @@ from dassl.engine import build_trainer
 from dassl.utils import set_random_seed
 from prompted_clip import Prompts, text_prompts
 from trainers.common.cached_features import CachedFeatures
-from trainers.learner import PromptLearner, learner_logits
+from trainers.common.encoded import learner_logits
+from trainers.common.learner import PromptLearner
 from trainers.vpt import VPT
 
 
