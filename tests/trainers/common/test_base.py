@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from dassl.engine import TRAINER_REGISTRY, build_trainer
 from dassl.utils import set_random_seed
-from trainers.base import PromptTrainer
+from trainers.common.base import PromptTrainer
 from trainers.coop import CoOp
 
 NAMES = sorted(n for n in TRAINER_REGISTRY.registered_names() if issubclass(TRAINER_REGISTRY.get(n), PromptTrainer))
