@@ -48,11 +48,13 @@ def run_method(job: Job) -> dict[str, Any]:
     from bench.worker import timed_steps, training_step
     from dassl.engine import TRAINER_REGISTRY
     from prompted_clip import Backbone
+    from trainers.common.cached_features import CachedFeatures
 
     cfg = settings_of(job.method, job.size().text_layers)
     kind = TRAINER_REGISTRY.get(job.method.split("/")[0])
     trainer = kind.__new__(kind)  # without data, folders and logs: what a step needs is set here
-    trainer.cfg, trainer.device, trainer._features = cfg, torch.device(job.device), None
+    trainer.cfg, trainer.device = cfg, torch.device(job.device)
+    trainer._features, trainer._models = CachedFeatures(), {}
     state = weights.openai_clip(job.size(), job.seed).state_dict()
     trainer.backbone = Backbone(state, precision=job.precision, device=job.device)
     trainer.learner = trainer.build_learner(cfg.TRAINER[kind.node], class_names(job.classes)).to(job.device)
