@@ -254,6 +254,12 @@ def finish(args: argparse.Namespace, progress: Progress, code: int) -> int:
     if code >= 128:
         say("stopped; the same command goes on")
         return code
+    stale = [run for run in progress.of(Outcome.FAILED) if records.read_record(progress.root / run.folder)]
+    if stale:  # train.py has refused to take them for what is asked for, and a table would
+        say(
+            f"no table: {len(stale)} folders hold results of other settings or data, e.g. {stale[0].folder} (see above)"
+        )
+        return code
     for report in progress.plan.reports():
         command = ["python", "-m", "reporting", *report]
         say(f"table: {shlex.join(command)}")
