@@ -256,9 +256,8 @@ def finish(args: argparse.Namespace, progress: Progress, code: int) -> int:
         return code
     stale = [run for run in progress.of(Outcome.FAILED) if records.read_record(progress.root / run.folder)]
     if stale:  # train.py has refused to take them for what is asked for, and a table would
-        say(
-            f"no table: {len(stale)} folders hold results of other settings or data, e.g. {stale[0].folder} (see above)"
-        )
+        more = f" and {len(stale) - 1} more" if len(stale) > 1 else ""
+        say(f"no table: there are results of other settings or data in {stale[0].folder}{more} (see above)")
         return code
     for report in progress.plan.reports():
         command = ["python", "-m", "reporting", *report]
