@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dassl.config import get_cfg_default
 from dassl.data.loader import Loader
 from dassl.records import FREE_ON_RESUME, STATE_FILE, changed_settings, nested_config, read_record
 from dassl.records.data import changed_data
@@ -300,7 +301,8 @@ class RunState:
         if old["OPTIM"]["MAX_EPOCH"] != new["OPTIM"]["MAX_EPOCH"]:
             print(f"OPTIM.MAX_EPOCH was {old['OPTIM']['MAX_EPOCH']}, is now {new['OPTIM']['MAX_EPOCH']}")
         free = (*FREE_ON_RESUME, DATA_PATH) if data and self.data else FREE_ON_RESUME
-        settings = [f"{key} was {was!r}, is {now!r}" for key, was, now in changed_settings(old, new, free)]
+        differ = changed_settings(old, new, free, _defaults(new))
+        settings = [f"{key} was {was!r}, is {now!r}" for key, was, now in differ]
         self._object("configuration", settings, directory, any_config)
         if data and self.data:
             lists = list(changed_data(data, self.data, drawn_anew=new["SEED"] < 0))
@@ -318,6 +320,18 @@ class RunState:
                 f"another --output-dir, remove that folder, or pass --resume {directory} to go on from it nevertheless"
             )
         print(f"Going on with {article} {what}: {told}" + (", ..." if len(changed) > 3 else ""))
+
+
+def _defaults(new: dict[str, Any]) -> dict[str, Any]:
+    """What keys stood at that an older state does not have: the engine's default; for a plugin's, its value now."""
+    own = nested_config(get_cfg_default())
+
+    def merged(value: Any, default: Any) -> Any:
+        if not (isinstance(value, dict) and isinstance(default, dict)):
+            return default
+        return {**value, **{key: merged(value.get(key), each) for key, each in default.items()}}
+
+    return merged(new, own)
 
 
 def remove_state(output_dir: str | os.PathLike) -> None:

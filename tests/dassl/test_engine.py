@@ -211,6 +211,22 @@ def test_another_configuration_is_not_gone_on_with(root: Path, tmp_path: Path, c
     assert "OPTIM.MAX_EPOCH was 3, is now 4" in capsys.readouterr().out
 
 
+def test_a_state_from_before_a_key_is_gone_on_with_unless_the_key_is_set(root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    Tiny(config(root, out)).train()
+    state = torch.load(out / "resume.pt", weights_only=True)
+    del state["config"]["OPTIM"]["LR_MIN"], state["config"]["TEST"]["SAVE_PREDICTIONS"]
+    torch.save(state, out / "resume.pt")
+    with pytest.raises(ValueError, match=r"another configuration \(OPTIM\.LR_MIN was None, is 0\.001\)"):
+        Tiny(config(root, out, "OPTIM.LR_MIN", 0.001)).train()
+    plugin = config(root, out, "OPTIM.MAX_EPOCH", 4)
+    plugin.defrost()
+    plugin.TRAINER.NEWER = type(plugin)({"KEY": 3})  # a plugin's, of which the engine knows no default
+    trainer = Tiny(plugin)
+    trainer.train()
+    assert trainer.start_epoch == 3
+
+
 def test_other_data_are_not_gone_on_with(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     write_images(tmp_path / "data")
     cfg = config(tmp_path / "data", tmp_path / "out")
