@@ -77,9 +77,9 @@ class Mover:
 def on_fake_cuda(trainer: Any) -> Mover:
     """Move a trainer that was built on the CPU."""
     move = Mover()
-    for name in ("backbone", "learner", "ensemble", "device"):
-        if name in vars(trainer):
-            setattr(trainer, name, move(vars(trainer)[name]))
+    for name, value in list(vars(trainer).items()):
+        if name in ("backbone", "learner", "ensemble", "device") or isinstance(value, Tensor):  # a teacher's features
+            setattr(trainer, name, move(value))
     return move
 
 
@@ -92,7 +92,8 @@ def test_forward_and_loss_stay_on_the_device(name, precision, make_config):
     images, labels = move(batch["img"]), move(batch["label"])
     with move.mode, torch.set_grad_enabled(learns(name)):
         logits = trainer.model_inference(images)
-        loss = nn.functional.cross_entropy(logits, labels)
+        losses = trainer.losses(trainer.encode(images), labels) if learns(name) else {}
+        loss = sum(losses.values()) if losses else nn.functional.cross_entropy(logits, labels)
     assert logits.device.type == loss.device.type == "cuda"
     assert logits.shape == (len(labels), trainer.num_classes)
     assert loss.requires_grad == learns(name)
