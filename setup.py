@@ -14,7 +14,7 @@ OPEN_CLIP = ["open_clip_torch>=3.2"]
 SLURM = ["submitit>=1.5"]
 LAB = [
     "gdown>=5",
-    "requests>=2.28",
+    "requests>=2.32",
     "matplotlib>=3.10",
     "scikit-learn>=1.3",
     "scipy>=1.11",
@@ -39,7 +39,7 @@ setup(
         # openai-clip imports pkg_resources: setuptools 82 no longer has it
         "setuptools>=71,<81",
         "numpy>=1.26",
-        "pillow>=10",
+        "pillow>=11.3",
         "tabulate>=0.9",
         "tqdm>=4.65",
         "tensorboard>=2.14",

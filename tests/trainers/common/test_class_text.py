@@ -11,7 +11,7 @@ from dassl.engine import TRAINER_REGISTRY, build_trainer
 from prompted_clip import Backbone, class_prompts, encode_words, load_backbone
 from tests.stubs import random_clip, save_state_dict
 from tests.trainers.conftest import SHAPE
-from trainers.base import PromptTrainer
+from trainers.common.base import PromptTrainer
 from trainers.common.class_text import equal_prompts, first_prompts
 
 NAMES = sorted(n for n in TRAINER_REGISTRY.registered_names() if issubclass(TRAINER_REGISTRY.get(n), PromptTrainer))
