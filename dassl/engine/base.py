@@ -280,6 +280,8 @@ class TrainerBase:
         for name, folder in zip(names, folders, strict=True):
             start = resume_from_checkpoint(folder, self._models[name], self._optims[name], self._scheds[name])
         checkpoint = load_checkpoint(newest_checkpoint(folders[-1]))
+        if checkpoint.get("classnames", self._classnames()) != self._classnames():
+            print(f"Note: {folders[-1]} was trained on other classes than this run's, or in another order")
         self.best_result = checkpoint.get("best_result", self.best_result)
         if checkpoint.get("random_state"):
             set_random_state(checkpoint["random_state"])

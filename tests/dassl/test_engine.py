@@ -168,6 +168,18 @@ def test_finished_epochs_are_not_repeated(root: Path, tmp_path: Path, capsys: py
     assert_same(again.model.state_dict(), whole.model.state_dict())
 
 
+def test_going_on_with_other_classes_is_said(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(config(root, tmp_path / "out"))
+    again = Tiny(config(root, tmp_path / "out"))
+    assert again.resume_model_if_exist(str(tmp_path / "out")) == 3
+    assert "other classes" not in capsys.readouterr().out
+    monkeypatch.setattr(again.dm.dataset, "_classnames", ["red", "blue", "green"])
+    assert again.resume_model_if_exist(str(tmp_path / "out")) == 3
+    assert "net was trained on other classes than this run's, or in another order" in capsys.readouterr().out
+
+
 def test_a_complete_run_that_is_started_again_keeps_its_record(root: Path, tmp_path: Path) -> None:
     cfg = config(root, tmp_path / "out")
     run(cfg)
