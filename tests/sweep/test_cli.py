@@ -58,7 +58,8 @@ def test_wrong_usage(words: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_least_numbers_are_understood() -> None:
-    args = parser().parse_args(["fewshot", *"--shots 1 --jobs 1 --per-gpu 1 --seeds 0 --retries 0".split()])
+    words = "fewshot --shots 1 --jobs 1 --per-gpu 1 --seeds 0 --retries 0"
+    args = parser().parse_args(words.split())
     assert (args.shots, args.jobs, args.per_gpu, args.seeds, args.retries) == ([1], 1, 1, [0], 0)
 
 
