@@ -57,6 +57,12 @@ def test_wrong_usage(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "error: " in capsys.readouterr().err
 
 
+def test_the_least_numbers_are_understood() -> None:
+    words = "fewshot --shots 1 --jobs 1 --per-gpu 1 --seeds 0 --retries 0"
+    args = parser().parse_args(words.split())
+    assert (args.shots, args.jobs, args.per_gpu, args.seeds, args.retries) == ([1], 1, 1, [0], 0)
+
+
 def test_paths_from_elsewhere_are_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     args = parser().parse_args(["base2new", "--output", "out/", "--datasets", "digits", "my.yaml"])
     monkeypatch.chdir(tmp_path)
