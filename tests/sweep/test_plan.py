@@ -260,3 +260,15 @@ def test_planning_imports_nothing_heavy() -> None:
 def test_options_reach_every_run() -> None:
     plan = make_plan(Wanted(["base2new"], ["MaPLe"], ["dtd"], call=Call("d", ("OPTIM.LR", "0.1"))))
     assert all(run.arguments[-2:] == ("OPTIM.LR", "0.1") for run in plan.runs.values())
+
+
+def test_a_key_that_the_sweep_sets_is_refused_in_any_pair(root: Path) -> None:
+    options = ("OPTIM.LR", "0.1", "OPTIM.MAX_EPOCH", "2", "SEED", "7")
+    with pytest.raises(ValueError, match="SEED 7: a sweep sets this key itself; use --seeds"):
+        plan_for(root, options=options)
+
+
+def test_titles_name_shots_where_they_matter(root: Path) -> None:
+    plan = plan_for(root, methods=["ZeroshotCLIP", "MaPLe"], shots=[4])
+    titles = {run.title for run in plan.runs.values() if run.step == "base2new_train"}
+    assert titles == {"base2new_train ZeroshotCLIP digits, seed 1", "base2new_train MaPLe digits, 4 shots, seed 1"}
