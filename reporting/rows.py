@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from configs import facts
 from dassl.records import is_number
+from dassl.records.settings import flat
 from reporting.options import Options
 from reporting.records import Run
 from reporting.report import Variant
@@ -183,15 +184,7 @@ def collect(
 
 def _flat(run: Run, section: str) -> dict[str, Any]:
     """The settings of a section by dotted names."""
-    flat: dict[str, Any] = {}
-    nodes = [(section, run.setting(section) or {})]
-    while nodes:
-        name, node = nodes.pop()
-        if isinstance(node, dict):
-            nodes += [(f"{name}.{key}", value) for key, value in node.items()]
-        else:
-            flat[name] = node
-    return flat
+    return dict(flat({section: run.setting(section) or {}}))
 
 
 def mixed_settings(rows: Mapping[str, Sequence[Run]]) -> list[str]:

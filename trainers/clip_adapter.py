@@ -8,7 +8,6 @@ from yacs.config import CfgNode
 from dassl.engine import TRAINER_REGISTRY
 from prompted_clip import Backbone, Prompts, text_prompts
 from trainers.common.base import PromptTrainer
-from trainers.common.frozen import fill
 from trainers.common.learner import Features, PromptLearner
 
 #: The bottleneck is this many times narrower than the joint space.
@@ -45,7 +44,7 @@ class CLIPAdapterLearner(PromptLearner):
             nn.Linear(width, hidden, bias=False), nn.ReLU(), nn.Linear(hidden, width, bias=False), nn.ReLU()
         )
         self.ratio = ratio
-        texts = [text for (text,) in fill([template], classnames)]
+        texts = [template.format(name) for name in classnames]
         self.classes = text_prompts(texts, context_length=backbone.spec.context_length)
 
     def forward(self, image_features: Tensor | None = None) -> Prompts:

@@ -12,7 +12,6 @@ from dassl.engine import TRAINER_REGISTRY
 from prompted_clip import Adapters, Backbone, BlockAdapter, Prompts, text_prompts
 from trainers.common.base import PromptTrainer
 from trainers.common.context import check_count
-from trainers.common.frozen import fill
 from trainers.common.learner import PromptLearner
 
 #: POSITION → the share of the blocks, from below, that have deltas: of 12, "bottom" are 0 to 3.
@@ -109,8 +108,7 @@ class CLIPLoRALearner(PromptLearner):
                 layer = nn.ModuleDict({PRODUCTS[name]: part for name, part in parts.items()})
                 self.add_module(f"layer_{sum(map(len, self.places.values()))}", layer)
                 self.places[tower][block] = BlockAdapter(delta=parts)
-        texts = [text for (text,) in fill([f"{template} {{}}."], classnames)]
-        self.classes = text_prompts(texts, context_length=spec.context_length)
+        self.classes = text_prompts([f"{template} {name}." for name in classnames], context_length=spec.context_length)
 
     def forward(self, image_features: Tensor | None = None) -> Prompts:
         return Prompts()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
-from prompted_clip import Backbone, Prompts, class_prompts, encode_words
+from prompted_clip import Backbone, Prompts, class_prompts
 from prompted_clip.classnames import Position
 from trainers.common.base import PromptTrainer
-from trainers.common.context import check_count, random_prompts
+from trainers.common.context import words_or_random
 from trainers.common.learner import PromptLearner
 
 POSITIONS = ("end", "middle", "front")
@@ -46,21 +46,16 @@ class CoOpLearner(PromptLearner):
         super().__init__()
         if position not in POSITIONS:
             raise ValueError(f"CLASS_TOKEN_POSITION is {position!r}: expected {', '.join(POSITIONS)}.")
-        spec = backbone.spec
-        words = encode_words(ctx_init) if ctx_init else []
-        # a number that cannot be is a mistake, also where the words' number counts in its place
-        check_count("N_CTX", n_ctx, 1, spec.context_length - 4, f"the text tower has {spec.context_length} positions")
-        n_ctx = len(words) or n_ctx
         copies = (len(classnames),) if csc else ()
-        if words:
-            context = backbone.embed_tokens(words).cpu().expand(*copies, -1, -1).clone()
-        else:
-            context = random_prompts(*copies, n_ctx, spec.text_width)
-        self.ctx = nn.Parameter(context)
+        self.ctx, n_ctx = words_or_random(backbone, n_ctx=n_ctx, ctx_init=ctx_init, copies=copies)
         self.csc = csc
         self.class_bound = ("ctx",) if csc else ()
         self.classes = class_prompts(
-            classnames, context_length=spec.context_length, n_ctx=n_ctx, position=position, per_class=csc
+            classnames,
+            context_length=backbone.spec.context_length,
+            n_ctx=n_ctx,
+            position=position,
+            per_class=csc,
         )
 
     def forward(self, image_features: Tensor | None = None) -> Prompts:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
@@ -79,6 +81,17 @@ class IVLPLearner(PromptLearner):
         return f"prompt_learner.{name}"
 
 
+def prompt_options(node: CfgNode) -> dict[str, Any]:
+    """The keyword arguments of `IVLPLearner`, from a config node."""
+    return {
+        "n_ctx_text": node.N_CTX_TEXT,
+        "depth_text": node.PROMPT_DEPTH_TEXT,
+        "n_ctx_vision": node.N_CTX_VISION,
+        "depth_vision": node.PROMPT_DEPTH_VISION,
+        "ctx_init": node.CTX_INIT,
+    }
+
+
 @TRAINER_REGISTRY.register()
 class IVLP(PromptTrainer):
     """Independent vision-language prompting; with vision depth 0, deep language prompting."""
@@ -91,12 +104,4 @@ class IVLP(PromptTrainer):
         self.needs_vit = cfg.TRAINER.IVLP.PROMPT_DEPTH_VISION > 0
 
     def build_learner(self, node: CfgNode, classnames: list[str]) -> IVLPLearner:
-        return IVLPLearner(
-            self.backbone,
-            classnames,
-            n_ctx_text=node.N_CTX_TEXT,
-            depth_text=node.PROMPT_DEPTH_TEXT,
-            n_ctx_vision=node.N_CTX_VISION,
-            depth_vision=node.PROMPT_DEPTH_VISION,
-            ctx_init=node.CTX_INIT,
-        )
+        return IVLPLearner(self.backbone, classnames, **prompt_options(node))

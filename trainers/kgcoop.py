@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
-from torch import Tensor
 from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
-from trainers.common.base import PromptTrainer
-from trainers.common.encoded import Encoded
-from trainers.common.frozen import distance, fill
+from trainers.common.guided import KnowledgeGuided
 from trainers.coop import CoOpLearner
-
-#: The teacher's templates where they are not the dataset's.
-TEMPLATES = {"DescribableTextures": "a photo of a {}, a type of texture."}
 
 
 def add_config(cfg: CfgNode) -> None:
@@ -33,27 +26,14 @@ class KgCoOpLearner(CoOpLearner):
 
 
 @TRAINER_REGISTRY.register()
-class KgCoOp(PromptTrainer):
-    """CE + W · mean_c (1 − cos(g_c, g⁰_c)): class features stay near those of frozen CLIP under a template by hand."""
+class KgCoOp(KnowledgeGuided):
+    """CoOp's context, with class features that stay near those of frozen CLIP under a template by hand."""
 
     node = "KGCOOP"
-
-    def check_cfg(self, cfg: CfgNode) -> None:
-        super().check_cfg(cfg)
-        if cfg.TRAINER.KGCOOP.W < 0:
-            raise ValueError(f"TRAINER.KGCOOP.W is {cfg.TRAINER.KGCOOP.W}: expected a weight of at least 0.")
-
-    def reads_template(self) -> bool:
-        return True
+    templates = {"DescribableTextures": "a photo of a {}, a type of texture."}
 
     def build_learner(self, node: CfgNode, classnames: list[str]) -> KgCoOpLearner:
-        self.teacher = self.frozen.text(fill([self.template(TEMPLATES)], classnames))  # (C, d)
+        self.set_teacher(classnames)
         return KgCoOpLearner(
             self.backbone, classnames, n_ctx=node.N_CTX, csc=False, ctx_init=node.CTX_INIT, position="end"
         )
-
-    def losses(self, encoded: Encoded, labels: Tensor) -> dict[str, Tensor]:
-        return {
-            "ce": F.cross_entropy(encoded.logits, labels),
-            "kg": self.cfg.TRAINER.KGCOOP.W * distance(encoded.text, self.teacher),
-        }

@@ -16,7 +16,7 @@ from trainers.common.base import PromptTrainer
 from trainers.common.encoded import Encoded
 from trainers.common.frozen import fill
 from trainers.common.templates import IMAGENET_60
-from trainers.ivlp import IVLPLearner
+from trainers.ivlp import IVLPLearner, prompt_options
 
 
 def add_config(cfg: CfgNode) -> None:
@@ -44,7 +44,8 @@ def gaussian_weights(epochs: int, mean: float, std: float) -> list[float]:
     """w_e ∝ exp(−(e − μ)² / 2σ²) for the epochs e = 1 … E, with sum 1."""
     nearest = min((epoch - mean) ** 2 for epoch in range(1, epochs + 1))  # so that one weight is 1, however far μ is
     weights = [math.exp(-((epoch - mean) ** 2 - nearest) / (2 * std**2)) for epoch in range(1, epochs + 1)]
-    return [weight / sum(weights) for weight in weights]
+    total = sum(weights)
+    return [weight / total for weight in weights]
 
 
 @TRAINER_REGISTRY.register()
@@ -73,15 +74,7 @@ class PromptSRC(PromptTrainer):
     def build_learner(self, node: CfgNode, classnames: list[str]) -> PromptSRCLearner:
         self.teacher = F.normalize(self.frozen.text(fill(IMAGENET_60, classnames)), dim=-1)  # (C, d)
         self.average: dict[str, Tensor] = {}
-        return PromptSRCLearner(
-            self.backbone,
-            classnames,
-            n_ctx_text=node.N_CTX_TEXT,
-            depth_text=node.PROMPT_DEPTH_TEXT,
-            n_ctx_vision=node.N_CTX_VISION,
-            depth_vision=node.PROMPT_DEPTH_VISION,
-            ctx_init=node.CTX_INIT,
-        )
+        return PromptSRCLearner(self.backbone, classnames, **prompt_options(node))
 
     def losses(self, encoded: Encoded, labels: Tensor) -> dict[str, Tensor]:
         node = self.cfg.TRAINER.PROMPTSRC

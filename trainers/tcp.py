@@ -11,10 +11,8 @@ from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
 from prompted_clip import Backbone, Prompts, class_prompts, encode_words
-from trainers.common.base import PromptTrainer
-from trainers.common.context import check_count, random_prompts
-from trainers.common.encoded import Encoded
-from trainers.common.frozen import distance, fill
+from trainers.common.context import check_count, words_or_random
+from trainers.common.guided import KnowledgeGuided
 from trainers.common.learner import PromptLearner
 
 #: The meta-network's bottleneck is this many times narrower than the joint space.
@@ -87,18 +85,14 @@ class TCPLearner(PromptLearner):
     ) -> None:
         super().__init__()
         spec = backbone.spec
-        check_count("N_CTX", n_ctx, 1, spec.context_length - 4, f"the text tower has {spec.context_length} positions")
         check_count("LAYER", layer, 1, spec.text_layers - 1, f"the text tower has {spec.text_layers} blocks")
-        start = encode_words(ctx_init) if ctx_init else []
-        self.n_ctx = len(start) or n_ctx
-        width = spec.text_width
-        self.ctx = nn.Parameter(backbone.embed_tokens(start).cpu() if start else random_prompts(n_ctx, width))
+        self.ctx, self.n_ctx = words_or_random(backbone, n_ctx=n_ctx, ctx_init=ctx_init)
         hidden = max(1, spec.embed_dim // REDUCTION)
         self.meta_net = nn.Sequential(
             OrderedDict(
                 linear1=nn.Linear(spec.embed_dim, hidden),
                 gelu=QuickGelu(),
-                linear2=nn.Linear(hidden, self.n_ctx * width),
+                linear2=nn.Linear(hidden, self.n_ctx * spec.text_width),
             )
         )
         self.layer = layer
@@ -119,27 +113,14 @@ class TCPLearner(PromptLearner):
 
 
 @TRAINER_REGISTRY.register()
-class TCP(PromptTrainer):
+class TCP(KnowledgeGuided):
     """Tokens of each class's own, made from its frozen text feature; class features stay near the frozen ones."""
 
     node = "TCP"
-
-    def check_cfg(self, cfg: CfgNode) -> None:
-        super().check_cfg(cfg)
-        if cfg.TRAINER.TCP.W < 0:
-            raise ValueError(f"TRAINER.TCP.W is {cfg.TRAINER.TCP.W}: expected a weight of at least 0.")
-
-    def reads_template(self) -> bool:
-        return True
+    templates = TEMPLATES
 
     def build_learner(self, node: CfgNode, classnames: list[str]) -> TCPLearner:
-        self.teacher = self.frozen.text(fill([self.template(TEMPLATES)], classnames))  # (C, d)
+        self.set_teacher(classnames)
         words = WORDS.get(self.cfg.DATASET.NAME, "{}.")
         options = {"n_ctx": node.N_CTX, "ctx_init": node.CTX_INIT, "layer": node.LAYER, "words": words}
         return TCPLearner(self.backbone, classnames, self.teacher.cpu(), **options)
-
-    def losses(self, encoded: Encoded, labels: Tensor) -> dict[str, Tensor]:
-        return {
-            "ce": F.cross_entropy(encoded.logits, labels),
-            "kg": self.cfg.TRAINER.TCP.W * distance(encoded.text, self.teacher),
-        }

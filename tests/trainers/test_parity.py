@@ -108,14 +108,15 @@ class Pair:
         return self.usual(self.images), learner_logits(self.backbone, self.learner, self.images)
 
     def parameters(self) -> list[tuple[str, torch.nn.Parameter, torch.nn.Parameter]]:
-        """Matched by the published names, which the usual implementation uses as they are."""
-        usual = {name.removeprefix("prompt_learner."): p for name, p in self.usual.named_parameters()}
-        ours = {
-            self.learner.checkpoint_key(name).removeprefix("prompt_learner."): p
-            for name, p in self.learner.named_parameters()
-        }
-        assert usual.keys() == ours.keys()
-        return [(name, usual[name], ours[name]) for name in usual]
+        return matched(self.usual, self.learner)
+
+
+def matched(usual: Any, learner: Any) -> list[tuple[str, torch.nn.Parameter, torch.nn.Parameter]]:
+    """The parameters of two implementations, by the published names, which the usual one uses as they are."""
+    theirs = {name.removeprefix("prompt_learner."): p for name, p in usual.named_parameters()}
+    ours = {learner.checkpoint_key(name).removeprefix("prompt_learner."): p for name, p in learner.named_parameters()}
+    assert theirs.keys() == ours.keys()
+    return [(name, theirs[name], ours[name]) for name in theirs]
 
 
 def make_pair(case: Case, dtype: torch.dtype) -> Pair:

@@ -39,6 +39,20 @@ def one_batch(trainer):
     return next(iter(trainer.train_loader_x))
 
 
+def train_into_the_second_epoch(trainer):
+    """Train until the power fails at the end of the second epoch, before anything of it is written."""
+    after_epoch = trainer.after_epoch
+
+    def power_failure():
+        if trainer.epoch == 1:
+            raise RuntimeError("power failure")
+        after_epoch()
+
+    trainer.after_epoch = power_failure
+    with pytest.raises(RuntimeError, match="power failure"):
+        trainer.train()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_run_gives_a_record(name, make_config):
     trainer = seeded(make_config(name))
@@ -146,16 +160,7 @@ def test_a_run_goes_on_where_another_ended(name, make_config):
     whole = seeded(make_config(name, "OPTIM.MAX_EPOCH", 2, out="whole"))
     whole.train()
     half = seeded(make_config(name, "OPTIM.MAX_EPOCH", 2, out="half"))
-    after_epoch = half.after_epoch
-
-    def stop_after_the_first():
-        if half.epoch == 1:
-            raise RuntimeError("power failure")
-        after_epoch()
-
-    half.after_epoch = stop_after_the_first
-    with pytest.raises(RuntimeError, match="power failure"):
-        half.train()
+    train_into_the_second_epoch(half)
     rest = seeded(make_config(name, "OPTIM.MAX_EPOCH", 2, out="half"))
     rest.train()
     assert rest.start_epoch == 1

@@ -15,7 +15,8 @@ from dassl.engine import TRAINER_REGISTRY
 from dassl.optim import build_optimizer
 from prompted_clip import Backbone
 from tests.stubs import SHAPES, random_clip, random_images
-from tests.trainers.test_registry import seeded, tensors
+from tests.trainers.test_parity import matched
+from tests.trainers.test_registry import seeded, tensors, train_into_the_second_epoch
 from tests.trainers.test_settings import config_of
 from train import HERE
 from trainers.clip_lora import CLIPLoRALearner
@@ -114,13 +115,7 @@ class Pair:
         return expected, found if len(expected) > 1 else {"ce": found["loss"]}
 
     def parameters(self) -> list[tuple[str, torch.nn.Parameter, torch.nn.Parameter]]:
-        learner = self.trainer.learner
-        usual = {name.removeprefix("prompt_learner."): p for name, p in self.usual.named_parameters()}
-        ours = {
-            learner.checkpoint_key(name).removeprefix("prompt_learner."): p for name, p in learner.named_parameters()
-        }
-        assert usual.keys() == ours.keys(), "published names"
-        return [(name, usual[name], ours[name]) for name in usual]
+        return matched(self.usual, self.trainer.learner)
 
 
 def make_pair(case: Case, dtype: torch.dtype) -> Pair:
@@ -241,16 +236,7 @@ def test_gaussian_average_of_a_resumed_run_is_that_of_an_unbroken_one(make_confi
     assert not any(torch.equal(value, states[-1][key]) for key, value in average.items())
 
     half = seeded(make_config("PromptSRC", *options, out="half"))
-    after_epoch = half.after_epoch
-
-    def power_failure() -> None:
-        if half.epoch == 1:
-            raise RuntimeError("power failure")
-        after_epoch()
-
-    half.after_epoch = power_failure
-    with pytest.raises(RuntimeError, match="power failure"):
-        half.train()
+    train_into_the_second_epoch(half)
     rest = seeded(make_config("PromptSRC", *options, out="half"))
     rest.train()
     assert rest.start_epoch == 1

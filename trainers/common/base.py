@@ -25,7 +25,7 @@ from prompted_clip.precision import resolve_precision
 from prompted_clip.prompts import TowerOutput
 from trainers.common.cached_features import CachedFeatures
 from trainers.common.class_text import first_prompts, refuse_equal_prompts
-from trainers.common.encoded import Encoded, encode
+from trainers.common.encoded import Encoded, as_output, encode
 from trainers.common.frozen import Frozen
 from trainers.common.learner import PromptLearner
 from trainers.common.trained_classes import compare_classes
@@ -81,8 +81,7 @@ class PromptTrainer(TrainerX):
         trainer._models, trainer._features = OrderedDict(), CachedFeatures()
         trainer.cfg, trainer.device, trainer.backbone = cfg, backbone.device, backbone
         trainer.dm = cast(Any, SimpleNamespace(dataset=dataset))
-        trainer.learner = trainer.build_learner(cfg.TRAINER[cls.node], list(dataset.classnames)).to(backbone.device)
-        trainer.learner.classes = trainer.learner.classes.to(backbone.device)
+        trainer.learner = trainer._make_learner()
         return trainer
 
     def check_cfg(self, cfg: CfgNode) -> None:
@@ -90,7 +89,6 @@ class PromptTrainer(TrainerX):
         resolve_precision(cfg.TRAINER[self.node].PREC, "cpu")
         if cfg.MODEL.TEXT_CHUNK < 0:
             raise ValueError(f"MODEL.TEXT_CHUNK is {cfg.MODEL.TEXT_CHUNK}: expected a number of classes, or 0 for all.")
-
         if self.views > cfg.DATALOADER.K_TRANSFORMS:
             raise ValueError(
                 f"DATALOADER.K_TRANSFORMS is {cfg.DATALOADER.K_TRANSFORMS}: {cfg.TRAINER.NAME} needs {self.views} views"
@@ -105,15 +103,18 @@ class PromptTrainer(TrainerX):
         """Load the backbone, build the learner, and hand the learner's parameters to the optimiser."""
         cfg = self.cfg
         self.backbone = self.load_backbone()
-        self.learner = self.build_learner(cfg.TRAINER[self.node], list(self.dm.dataset.classnames))
+        self.model = self.learner = self._make_learner()
         self.introduce(self.learner)
-        self.learner.to(self.device)
-        self.learner.classes = self.learner.classes.to(self.device)
-        self.model = self.learner
         self.optim = build_optimizer(self.learner, cfg.OPTIM, self._param_groups())
         self.sched = build_lr_scheduler(self.optim, cfg.OPTIM, len(self.train_loader_x), self.total_steps())
         self.register_model(self.model_name, self.learner, self.optim, self.sched)
         self.scaler = torch.amp.GradScaler(self.device.type) if self.backbone.precision.scaled else None
+
+    def _make_learner(self) -> PromptLearner:
+        """The learner for the run's classes, on the device."""
+        learner = self.build_learner(self.cfg.TRAINER[self.node], list(self.dm.dataset.classnames)).to(self.device)
+        learner.classes = learner.classes.to(self.device)
+        return learner
 
     def _param_groups(self) -> list[dict[str, Any]]:
         groups = [dict(group) for group in self.learner.param_groups()]
@@ -321,8 +322,9 @@ class PromptTrainer(TrainerX):
         """The text tower's work: (C, d) features, or (B, C, d) for prompts per image; with rows if they are read."""
         model = self.cfg.MODEL
         run = self.backbone.read_text if self.learner.reads_rows else self.backbone.encode_text
-        found = run(self.learner.classes, prompts, adapters, chunk=model.TEXT_CHUNK, recompute=model.RECOMPUTE)
-        return found if isinstance(found, TowerOutput) else TowerOutput(found)
+        return as_output(
+            run(self.learner.classes, prompts, adapters, chunk=model.TEXT_CHUNK, recompute=model.RECOMPUTE)
+        )
 
 
 def sum_of(losses: dict[str, Tensor]) -> Tensor:

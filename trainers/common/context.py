@@ -58,6 +58,32 @@ def init_context(
     return nn.Parameter(context.to("cpu")), classes
 
 
+def words_or_random(
+    backbone: Backbone, *, n_ctx: int, ctx_init: str, copies: tuple[int, ...] = ()
+) -> tuple[nn.Parameter, int]:
+    """A context that starts as the embeddings of words, all of them learnable, or at random.
+
+    Args:
+        backbone: the frozen CLIP.
+        n_ctx: b, context tokens; with ``ctx_init`` its number of tokens counts instead.
+        ctx_init: words that the context starts from; otherwise N(0, 0.02²).
+        copies: leading axes, (C,) for a context per class.
+
+    Returns:
+        the context, (*copies, b, d_l) float32, and b.
+
+    Raises:
+        ValueError: ``n_ctx`` out of range.
+    """
+    spec = backbone.spec
+    words = encode_words(ctx_init) if ctx_init else []
+    # a number that cannot be is a mistake, also where the words' number counts in its place
+    check_count("N_CTX", n_ctx, 1, spec.context_length - 4, f"the text tower has {spec.context_length} positions")
+    if words:
+        return nn.Parameter(backbone.embed_tokens(words).cpu().expand(*copies, -1, -1).clone()), len(words)
+    return nn.Parameter(random_prompts(*copies, n_ctx, spec.text_width)), n_ctx
+
+
 def random_prompts(*shape: int) -> Tensor:
     """Prompts drawn from N(0, 0.02²), float32, from PyTorch's global generator (which the run's seed sets)."""
     return torch.empty(*shape).normal_(std=INIT_STD)

@@ -68,14 +68,15 @@ def encode(
     if learner.per_image and plain and not read:
         image = TowerOutput(frozen)  # it is known already
     else:
-        image = _output(run_image(views[0], prompts, adapters))
-    text = encode_text(prompts, adapters) if encode_text else _output(run_text(learner.classes, prompts, adapters))
+        image = as_output(run_image(views[0], prompts, adapters))
+    text = encode_text(prompts, adapters) if encode_text else as_output(run_text(learner.classes, prompts, adapters))
     features = Features(image.features, text.features, *((image, text) if read else ()))
     logits = learner.logits(backbone.logit_scale.exp(), features, known_classes=known_classes)
     return Encoded(**vars(features), images=views[0], logits=logits, views=views)
 
 
-def _output(found: Tensor | TowerOutput) -> TowerOutput:
+def as_output(found: Tensor | TowerOutput) -> TowerOutput:
+    """What a tower gave, features alone or with rows, in one form."""
     return TowerOutput(found) if isinstance(found, Tensor) else found
 
 

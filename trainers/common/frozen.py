@@ -118,8 +118,3 @@ def read_descriptions(path: str | Path, classnames: Sequence[str]) -> list[list[
             raise ValueError(f"{path} has no sentences for the class {name!r}: expected a list of at least one.")
         texts.append(sentences)
     return texts
-
-
-def distance(features: Tensor, frozen: Tensor) -> Tensor:
-    """1 − the mean cosine of features with those of frozen CLIP, (n, d) each."""
-    return 1 - F.cosine_similarity(features, frozen, dim=-1).mean()
