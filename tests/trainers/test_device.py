@@ -7,6 +7,7 @@ this is the forward pass and the loss.
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import Any
 
 import pytest
@@ -124,3 +125,13 @@ def test_a_tensor_left_on_the_cpu_is_noticed(make_config):
     images = move(batch["img"])
     with move.mode, pytest.raises(Exception, match="device"):
         trainer.model_inference(images)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="counts threads in /proc")
+def test_runs_can_be_forked_beside_a_fake_gpu() -> None:
+    """Other tests fork their runs from the process in which this file was read."""
+    threads = len(os.listdir("/proc/self/task"))
+    with FakeTensorMode():
+        pass
+    torch.ones(1, requires_grad=True).sum().backward()
+    assert len(os.listdir("/proc/self/task")) == threads
