@@ -12,8 +12,8 @@ SLOW_TESTS = pytest.StashKey[int]()
 
 def pytest_configure(config: pytest.Config) -> None:
     torch.set_num_threads(1)
-    # PyTorch decides once, at the first backward pass, whether autograd gets threads, which a fork does not survive. A fake
-    # GPU (tests/trainers/test_device.py) that came first would give it some, and tests fork their runs.
+    # PyTorch decides once, at the first backward pass, whether autograd gets threads, which a fork does not survive. A
+    # fake GPU (tests/trainers/test_device.py) that came first would give it some, and tests fork their runs.
     torch.ones(1, requires_grad=True).sum().backward()
     config.stash[SLOW_TESTS] = 0
 
